@@ -1,0 +1,163 @@
+//! The decision, pure: candidates, rules, scores, priorities, selection and reasons.
+//!
+//! Same ruleset, view, request, time and seed: the same decision, bit for bit, on every CPU.
+
+mod arbitrate;
+mod candidates;
+mod explain;
+mod request;
+mod select;
+
+use crate::ruleset::{ActionIx, PlacementIx, Ruleset};
+use crate::score::Source;
+use crate::state::CustomerView;
+
+pub use explain::{Stage, Trace};
+pub use request::{ContextValue, Explain, FieldError, Request, RequestText};
+pub use select::in_holdout;
+
+/// What was decided for one customer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// One for each placement asked for, in the same order.
+    pub placements: Vec<PlacementDecision>,
+    /// How the actions were selected.
+    pub selection: Selection,
+    /// True if nothing was known of the customer.
+    pub cold_start: bool,
+    /// Candidates that could not be scored.
+    pub skipped: Vec<Skipped>,
+    /// Fields that the decision was made on, NaN for missing: part of the record.
+    pub fields: Vec<f32>,
+    /// The way of the candidates, by the request's `explain`.
+    pub traces: Vec<Trace>,
+}
+
+/// What to show in one placement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlacementDecision {
+    /// The placement.
+    pub placement: PlacementIx,
+    /// Actions in order.
+    pub shown: Vec<Shown>,
+    /// Why this is so.
+    pub reason: PlacementReason,
+}
+
+/// Why a placement shows what it shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlacementReason {
+    /// Personal actions are shown.
+    Decided,
+    /// No action was worth the interruption.
+    NoAction,
+    /// Nothing passed the rules: the fallback is shown.
+    Fallback,
+}
+
+/// How actions were selected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// The highest priorities won.
+    Best,
+    /// Uniform draws without replacement from what passed the rules.
+    Holdout,
+}
+
+/// One action to show.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// The action.
+    pub action: ActionIx,
+    /// Rank in the placement, from 0.
+    pub slot: usize,
+    /// Its score.
+    pub scored: Scored,
+    /// Chance with which it was chosen for this slot, given the earlier slots.
+    pub selection_probability: f64,
+    /// Reasons in plain words; empty with explain NONE.
+    pub reasons: Vec<String>,
+}
+
+/// Priority of an action with every factor: P x V x C x L, multiplied in this order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scored {
+    /// The product.
+    pub priority: f32,
+    /// P: acceptance probability.
+    pub acceptance: f32,
+    /// V: value less cost.
+    pub value: f32,
+    /// C: context weight.
+    pub context: f32,
+    /// L: lever.
+    pub lever: f32,
+    /// Which head gave P.
+    pub source: Source,
+}
+
+/// A candidate that could not be scored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Its id; not always an action of the ruleset.
+    pub action: String,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// Why a candidate could not be scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SkipReason {
+    /// The model that the action names is not loaded.
+    ModelMissing,
+    /// The score is not a finite number.
+    NonFiniteScore,
+    /// The caller named a candidate that the catalogue does not know.
+    UnknownAction,
+}
+
+/// Decides. `now_ms` is the moment for which every feature is read; `seed` feeds every draw.
+///
+/// Cost: one pass over the fields, the masks of the fields that rules read, and the blocks of 16
+/// actions in which a candidate is left; a handful of small allocations.
+#[must_use]
+pub fn decide(ruleset: &Ruleset, view: &CustomerView, request: &Request, now_ms: i64, seed: u64) -> Decision {
+    let fields = fields(ruleset, view, request, now_ms);
+    let candidates = candidates::eligible(ruleset, view, request, &fields, now_ms);
+    let scoring = arbitrate::Scoring::new(ruleset, &fields);
+    let ranked = scoring.rank(&candidates, request);
+    let holdout = ruleset.catalog.holdout.as_ref().is_some_and(|holdout| in_holdout(holdout, &request.subject_id));
+    let mut decision = Decision {
+        placements: Vec::with_capacity(request.placements.len()),
+        selection: if holdout { Selection::Holdout } else { Selection::Best },
+        cold_start: !view.known,
+        skipped: request.unknown_candidates.clone(),
+        fields: Vec::new(),
+        traces: Vec::new(),
+    };
+    decision.skipped.extend(ranked.skipped(ruleset));
+    decision.placements = if holdout {
+        select::uniform(&scoring, &candidates, &ranked, request, seed)
+    } else {
+        select::best(&scoring, ruleset, &ranked, request)
+    };
+    if request.explain != Explain::None {
+        explain::explain(ruleset, view, request, &scoring, &mut decision, (&fields, now_ms));
+    }
+    decision.fields = fields;
+    decision
+}
+
+/// The vector of the decision: stored features and derived fields as of now, the request's context,
+/// and the request's overrides on top.
+fn fields(ruleset: &Ruleset, view: &CustomerView, request: &Request, now_ms: i64) -> Vec<f32> {
+    let mut fields = vec![f32::NAN; ruleset.layout.fields().len()];
+    view.write_fields(&ruleset.schema, now_ms, &mut fields);
+    for (field, value) in &request.values {
+        fields[*field] = *value;
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+//! The stable hashes: the hash slot of a subject id, and 64-bit content hashes.
+
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+/// Hash slots, as in Redis Cluster.
+pub const HASH_SLOTS: u16 = 16_384;
+
+/// Hash slot of a subject id: CRC16 (XMODEM) mod 16384, the hash of Redis Cluster.
+#[must_use]
+pub fn hash_slot(subject_id: &str) -> u16 {
+    crc16(subject_id.as_bytes()) % HASH_SLOTS
+}
+
+/// Partition of a subject id among `partitions` (at least 1).
+#[must_use]
+pub fn partition(subject_id: &str, partitions: u16) -> u16 {
+    hash_slot(subject_id) % partitions
+}
+
+/// Content hash of some bytes.
+#[must_use]
+pub fn content(bytes: &[u8]) -> u64 {
+    xxh3_64(bytes)
+}
+
+/// Content hash of some bytes under a domain, so that equal bytes of two kinds differ.
+#[must_use]
+pub fn keyed(domain: u64, bytes: &[u8]) -> u64 {
+    xxh3_64_with_seed(bytes, domain)
+}
+
+/// CRC16 with polynomial 0x1021, start 0 (XMODEM), as in the Redis Cluster specification.
+fn crc16(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0, |crc, byte| {
+        (0..8).fold(
+            crc ^ (u16::from(*byte) << 8),
+            |crc, _| {
+                if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 }
+            },
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crc16_matches_the_redis_cluster_specification() {
+        assert_eq!(crc16(b"123456789"), 0x31C3);
+        assert_eq!(hash_slot("123456789"), 12_739);
+    }
+}

@@ -1,0 +1,247 @@
+//! The ruleset: features, actions, rules, policy and the active model, compiled together into one
+//! immutable value with one hash. A request sees exactly one.
+
+mod check;
+mod compile;
+mod template;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::catalog::{Catalog, Kind, Problem, Tier};
+use crate::layout::{FieldIx, Layout};
+use crate::rule::{MaskIndex, Program};
+use crate::score::kernel::LANES;
+use crate::score::{Bank, LinearModel, ScoreError};
+use crate::state::Schema;
+
+pub use template::Template;
+
+/// Index of an action in a ruleset.
+pub type ActionIx = usize;
+/// Index of a placement in a ruleset.
+pub type PlacementIx = usize;
+
+/// Id that stands for a deliberate silence; no action may bear it.
+pub const NO_ACTION: &str = "none";
+
+/// Everything that a decision depends on besides the customer, the request, the time and the seed.
+#[derive(Clone, Debug)]
+pub struct Ruleset {
+    compiled: Arc<Compiled>,
+    bank: Option<Arc<Bank>>,
+    hash: u64,
+}
+
+/// The part of a ruleset that comes from the catalogue alone.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The definitions as written.
+    pub catalog: Catalog,
+    /// What the fold depends on.
+    pub schema: Arc<Schema>,
+    /// Fields of a decision.
+    pub layout: Layout,
+    /// Hash of the layout.
+    pub layout_hash: u64,
+    /// Actions in the order of the catalogue.
+    pub actions: Vec<Action>,
+    /// Placements in the order of the catalogue.
+    pub placements: Vec<Placement>,
+    /// Rules; an action names its own by index.
+    pub rules: Vec<Rule>,
+    /// The rules of all actions as interval masks.
+    pub masks: MaskIndex,
+    /// Context weights.
+    pub weights: Vec<Weight>,
+    /// For each purpose, the actions that need it.
+    pub purpose_masks: Vec<Vec<u64>>,
+    /// Actions with a validity: index, first millisecond, first millisecond beyond.
+    pub validity: Vec<(ActionIx, i64, i64)>,
+    /// What a priority is made of, in blocks of 16 actions.
+    pub factors: Vec<FactorBlock>,
+    action_index: BTreeMap<String, ActionIx>,
+    placement_index: BTreeMap<String, PlacementIx>,
+    catalog_hash: u64,
+}
+
+/// Static factors of 16 actions.
+#[derive(Clone, Copy, Debug)]
+pub struct FactorBlock {
+    /// V: value less cost.
+    pub value: [f32; LANES],
+    /// L: lever.
+    pub lever: [f32; LANES],
+    /// Start acceptance.
+    pub prior: [f32; LANES],
+}
+
+/// An action as decisions read it.
+#[derive(Debug)]
+pub struct Action {
+    /// Unique id.
+    pub id: String,
+    /// Group: models back off to it.
+    pub group: String,
+    /// What it is for the customer.
+    pub kind: Kind,
+    /// For people.
+    pub title: String,
+    /// Model that must score it.
+    pub model: Option<String>,
+    /// A recommendation for a human, never automatic.
+    pub significant_effect: bool,
+    /// Its rules in the order of the tiers.
+    pub rules: Vec<usize>,
+    /// Purpose that it needs.
+    pub purpose: usize,
+    /// Reasons in plain words.
+    pub reasons: Vec<Template>,
+    /// Content for each channel and, if not empty, only these placements.
+    pub treatments: Vec<Treatment>,
+}
+
+/// The content of an action in one channel.
+#[derive(Debug)]
+pub struct Treatment {
+    /// Channel.
+    pub channel: String,
+    /// Placements; empty for all of the channel.
+    pub placements: Vec<PlacementIx>,
+    /// Key to text.
+    pub content: BTreeMap<String, String>,
+}
+
+/// A placement as decisions read it.
+#[derive(Debug)]
+pub struct Placement {
+    /// Unique id.
+    pub id: String,
+    /// Channel.
+    pub channel: String,
+    /// Actions shown unless the request says otherwise.
+    pub count: usize,
+    /// What an action must beat.
+    pub interruption_cost: f32,
+    /// Shown when nothing passes the rules.
+    pub fallback: BTreeMap<String, String>,
+    /// Actions with a treatment here, one bit each.
+    pub actions: Vec<u64>,
+}
+
+/// A rule with what explanations need.
+#[derive(Debug)]
+pub struct Rule {
+    /// Id: that of the catalogue, or `<action>.<tier>[<n>]`.
+    pub id: String,
+    /// Hash of its definition.
+    pub version: u64,
+    /// Tier.
+    pub tier: Tier,
+    /// The expression as written.
+    pub source: String,
+    /// Why, in plain words; may be empty.
+    pub message: String,
+    /// Compiled expression.
+    pub program: Program,
+    /// True if the expression must not hold.
+    pub block: bool,
+    /// Whether an unknown expression drops the action.
+    pub unknown_drops: bool,
+}
+
+/// A context weight.
+#[derive(Debug)]
+pub struct Weight {
+    /// Id.
+    pub id: String,
+    /// Why, in plain words; may be empty.
+    pub message: String,
+    /// Condition.
+    pub program: Program,
+    /// Factor for each action, 1 where it does not apply.
+    pub factors: Vec<[f32; LANES]>,
+}
+
+impl Ruleset {
+    /// Compiles a whole catalogue, without a model: all or nothing.
+    ///
+    /// # Errors
+    /// Every problem found, each with its place.
+    pub fn compile(catalog: &Catalog) -> Result<Self, Vec<Problem>> {
+        let compiled = compile::compile(catalog)?;
+        let hash = compiled.catalog_hash;
+        Ok(Self { compiled: Arc::new(compiled), bank: None, hash })
+    }
+
+    /// The same catalogue with another model.
+    ///
+    /// # Errors
+    /// If the model is unsound or does not fit the catalogue's fields.
+    pub fn with_model(&self, model: &LinearModel) -> Result<Self, ScoreError> {
+        let actions: Vec<(&str, &str)> =
+            self.compiled.actions.iter().map(|action| (action.id.as_str(), action.group.as_str())).collect();
+        let bank = Bank::compile(model, &self.compiled.layout, &actions)?;
+        let hash = crate::hash::keyed(self.compiled.catalog_hash, model.version.as_bytes());
+        Ok(Self { compiled: Arc::clone(&self.compiled), bank: Some(Arc::new(bank)), hash })
+    }
+
+    /// Content hash of catalogue and model.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// The acceptance model, if one is loaded.
+    #[must_use]
+    pub fn bank(&self) -> Option<&Bank> {
+        self.bank.as_deref()
+    }
+
+    /// Index of an action by id.
+    #[must_use]
+    pub fn action(&self, id: &str) -> Option<ActionIx> {
+        self.compiled.action_index.get(id).copied()
+    }
+
+    /// Index of a placement by id.
+    #[must_use]
+    pub fn placement(&self, id: &str) -> Option<PlacementIx> {
+        self.compiled.placement_index.get(id).copied()
+    }
+
+    /// Words of a bit set over all actions.
+    #[must_use]
+    pub fn words(&self) -> usize {
+        self.compiled.actions.len().div_ceil(64)
+    }
+}
+
+impl std::ops::Deref for Ruleset {
+    type Target = Compiled;
+
+    fn deref(&self) -> &Compiled {
+        &self.compiled
+    }
+}
+
+impl Compiled {
+    /// The treatment of an action for a placement, if it has one.
+    #[must_use]
+    pub fn treatment(&self, action: ActionIx, placement: PlacementIx) -> Option<&Treatment> {
+        let channel = &self.placements[placement].channel;
+        self.actions[action].treatments.iter().find(|treatment| treatment.serves(channel, placement))
+    }
+
+    /// The value of a field in words, or nothing if it is missing.
+    #[must_use]
+    pub fn display(&self, field: FieldIx, value: f32) -> Option<String> {
+        template::display(&self.layout.fields()[field].kind, value)
+    }
+}
+
+impl Treatment {
+    fn serves(&self, channel: &str, placement: PlacementIx) -> bool {
+        self.channel == channel && (self.placements.is_empty() || self.placements.contains(&placement))
+    }
+}

@@ -1,0 +1,41 @@
+//! The state of one customer: a row of feature slots with matters, contacts and a timeline beside it.
+//!
+//! Entries of the log fold into a [`Row`] by [`apply`]; a [`CustomerView`] reads the rows of one
+//! customer as of now. Every part is a merge keyed by event time, so permuted entries give the same
+//! exact slots and matters. It keeps no subject ids, decides nothing, and refuses to read a clock:
+//! times are arguments.
+
+mod check;
+mod dedup;
+mod derivation;
+mod digest;
+mod entry;
+mod feature;
+mod fold;
+mod matter;
+mod matters;
+mod names;
+mod row;
+mod schema;
+mod slot;
+mod timeline;
+mod view;
+mod window;
+
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod properties;
+
+pub use dedup::Dedup;
+pub use digest::{Digest, digest};
+pub use entry::{Chosen, DecisionMade, Entry, Event, EventKind, OutcomeSeen, Value};
+pub use feature::Feature;
+pub use fold::{Applied, apply};
+pub use matter::{MatterReading, MatterState, matters};
+pub use names::Names;
+pub use row::Row;
+pub use schema::Schema;
+pub use slot::Slot;
+pub use timeline::{Interaction, InteractionKind, interactions};
+pub use view::{CustomerView, Reading, ReadingState};

@@ -1,0 +1,150 @@
+//! A row: the slots of one subject id, and beside them what is not a number: timeline, contacts, matters.
+//!
+//! The side is allocated when the first entry comes, so that an empty one costs 8 bytes. It refuses
+//! to hold the subject id: whoever keeps the rows knows it.
+
+use super::matters::Matters;
+use super::{Schema, Slot};
+use crate::limits::{CONTACTS_MAX, INTERACTIONS_MAX};
+
+/// The state of one subject id.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    pub(crate) slots: Box<[Slot]>,
+    pub(crate) side: Option<Box<Side>>,
+}
+
+/// What is beside the slots.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Side {
+    /// Latest interactions, oldest first.
+    pub(crate) interactions: Vec<Packed>,
+    /// Latest contacts, oldest first.
+    pub(crate) contacts: Vec<Contact>,
+    pub(crate) matters: Matters,
+}
+
+/// An interaction in 16 bytes; names are ids of the partition's [`super::Names`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Packed {
+    pub(crate) time_s: u32,
+    /// Hash of the matter's id; 0 for none.
+    pub(crate) matter: u32,
+    pub(crate) name: u16,
+    pub(crate) channel: u16,
+    pub(crate) action: u16,
+    pub(crate) kind: PackedKind,
+}
+
+/// Kind of an interaction or contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum PackedKind {
+    Event(super::EventKind),
+    Decision,
+    /// Index into [`super::entry::OUTCOMES`].
+    Outcome(u8),
+}
+
+/// Something said to the customer, or the answer, in 12 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Contact {
+    pub(crate) time_s: u32,
+    pub(crate) action: u16,
+    pub(crate) channel: u16,
+    pub(crate) kind: PackedKind,
+}
+
+const _: () = assert!(size_of::<Packed>() == 16);
+const _: () = assert!(size_of::<Contact>() <= 16);
+const _: () = assert!(size_of::<Option<Box<Side>>>() == 8);
+
+impl Row {
+    /// A row of which nothing is known yet.
+    #[must_use]
+    pub fn new(schema: &Schema) -> Self {
+        Self { slots: vec![0; schema.slot_count()].into_boxed_slice(), side: None }
+    }
+
+    /// The slots in the schema's order.
+    #[must_use]
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    pub(crate) fn side_mut(&mut self) -> &mut Side {
+        self.side.get_or_insert_default()
+    }
+
+    pub(crate) fn matters(&self) -> Option<&Matters> {
+        self.side.as_deref().map(|side| &side.matters)
+    }
+
+    pub(crate) fn contacts(&self) -> &[Contact] {
+        self.side.as_deref().map_or(&[], |side| &side.contacts)
+    }
+}
+
+impl Side {
+    pub(crate) fn note_interaction(&mut self, interaction: Packed) {
+        keep_latest(&mut self.interactions, interaction, INTERACTIONS_MAX);
+    }
+
+    pub(crate) fn note_contact(&mut self, contact: Contact) {
+        keep_latest(&mut self.contacts, contact, CONTACTS_MAX);
+    }
+}
+
+/// Keeps the greatest `max` items in order. Grows by eight at a time: doubling would waste more than
+/// the items of most customers.
+fn keep_latest<T: Ord>(items: &mut Vec<T>, item: T, max: usize) {
+    let place = items.partition_point(|held| *held <= item);
+    if items.len() < max {
+        if items.len() == items.capacity() {
+            items.reserve_exact((max - items.len()).min(8));
+        }
+        items.insert(place, item);
+    } else if place > 0 {
+        items[..place].rotate_left(1);
+        items[place - 1] = item;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_empty_row_of_64_slots_stays_within_a_quarter_beyond_its_slots() {
+        let slots = 64 * size_of::<Slot>();
+        assert!((size_of::<Row>() + slots) * 4 <= slots * 5, "{} bytes", size_of::<Row>());
+    }
+
+    #[test]
+    fn full_timelines_stay_within_their_budget() {
+        let mut side = Side::default();
+        let kind = PackedKind::Decision;
+        for time_s in 0..50 {
+            side.note_interaction(Packed { time_s, matter: 0, name: 0, channel: 0, action: 0, kind });
+        }
+        for time_s in 0..20 {
+            side.note_contact(Contact { time_s, action: 0, channel: 0, kind });
+        }
+        let bytes = size_of::<Side>()
+            + side.interactions.capacity() * size_of::<Packed>()
+            + side.contacts.capacity() * size_of::<Contact>();
+        assert!(bytes <= 1_200, "{bytes} bytes, of 1,500 with facts");
+    }
+
+    proptest! {
+        #[test]
+        fn the_latest_are_kept_in_any_order(items in prop::collection::vec(0u32..40, 0..60)) {
+            let mut kept = Vec::new();
+            items.iter().for_each(|item| keep_latest(&mut kept, *item, 16));
+            let mut expected = items.clone();
+            expected.sort_unstable();
+            prop_assert_eq!(&kept, &expected[expected.len().saturating_sub(16)..]);
+        }
+    }
+}
