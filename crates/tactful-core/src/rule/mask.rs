@@ -285,7 +285,7 @@ fn failing_classes(field: FieldIx, test: &Test, breakpoints: &[f32]) -> Vec<usiz
 /// A bitmap of `count` ones.
 fn full(count: usize) -> Vec<u64> {
     let mut words = vec![u64::MAX; count.div_ceil(64)];
-    if let Some(last) = words.last_mut().filter(|_| count % 64 != 0) {
+    if let Some(last) = words.last_mut().filter(|_| !count.is_multiple_of(64)) {
         *last = (1 << (count % 64)) - 1;
     }
     words

@@ -15,6 +15,49 @@ const WORDS: [&str; 3] = ["bronze", "silver", "gold"];
 /// Literals: few, so that values hit them, and sums and products of them are exact in f32.
 const LITERALS: [&str; 9] = ["-2.0", "-1.0", "-0.5", "0.0", "0.5", "1.0", "2.0", "3.0", "18.0"];
 const ACTIONS: usize = 70;
+/// What mutations put into a source.
+const PIECES: [&str; 40] = [
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    "\"",
+    "'",
+    "\\",
+    ".",
+    ",",
+    "?",
+    ":",
+    "!",
+    "-",
+    "--1",
+    "&&",
+    "||",
+    "==",
+    "=",
+    "<",
+    ">=",
+    "in",
+    "has(",
+    "null",
+    "1u",
+    "0x1f",
+    "1e400",
+    "9223372036854775808",
+    "r'",
+    "b\"x\"",
+    "'''",
+    "//",
+    "\u{e9}",
+    "\u{1F600}",
+    "`a`",
+    "@",
+    "$",
+    ".map(x, x)",
+    ".all(x, x > 1)",
+];
 
 fn layout() -> Layout {
     let of = |name: &&str, kind: FieldKind| Field { name: (*name).into(), kind };
@@ -279,48 +322,6 @@ proptest! {
 
 /// A source with pieces put in, taken out, doubled or exchanged.
 fn mutated(source: &str, edits: &[(prop::sample::Index, u8, prop::sample::Index)]) -> String {
-    const PIECES: [&str; 40] = [
-        "(",
-        ")",
-        "[",
-        "]",
-        "{",
-        "}",
-        "\"",
-        "'",
-        "\\",
-        ".",
-        ",",
-        "?",
-        ":",
-        "!",
-        "-",
-        "--1",
-        "&&",
-        "||",
-        "==",
-        "=",
-        "<",
-        ">=",
-        "in",
-        "has(",
-        "null",
-        "1u",
-        "0x1f",
-        "1e400",
-        "9223372036854775808",
-        "r'",
-        "b\"x\"",
-        "'''",
-        "//",
-        "\u{e9}",
-        "\u{1F600}",
-        "`a`",
-        "@",
-        "$",
-        ".map(x, x)",
-        ".all(x, x > 1)",
-    ];
     let mut chars: Vec<char> = source.chars().collect();
     for (place, kind, piece) in edits {
         let at = place.index(chars.len() + 1);

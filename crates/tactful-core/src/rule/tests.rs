@@ -100,10 +100,17 @@ fn what_is_wrong_is_named_with_its_place_and_a_hint() {
 fn what_is_too_long_or_too_deep_is_refused() {
     let long = format!("customer.age > 1{}", " ".repeat(EXPRESSION_BYTES_MAX));
     assert!(parse(&long).unwrap_err().message.contains("bytes long"));
-    let nested = (0..40).fold("customer.vip".to_owned(), |inner, level| {
-        if level % 2 == 0 { format!("(customer.vip && {inner})") } else { format!("(customer.vip || {inner})") }
-    });
-    assert!(parse(&nested).unwrap_err().message.contains("nested"), "{nested}");
+    let nested = |levels: usize| {
+        (0..levels).fold("customer.vip".to_owned(), |inner, level| {
+            format!("(customer.vip {} {inner})", if level % 2 == 0 { "&&" } else { "||" })
+        })
+    };
+    assert!(parse(&nested(32)).unwrap_err().message.contains("nested 33 deep"));
+    assert_eq!(truth(&nested(31), &[0.0, 0.0, f32::NAN]), Truth::Unknown, "the deepest that is allowed");
+    let sum =
+        |levels: usize| (0..levels).fold("customer.age".to_owned(), |inner, _| format!("(customer.age + {inner})"));
+    assert!(parse(&format!("1.0 * {} > 0", sum(40))).unwrap_err().message.contains("nested"));
+    assert_eq!(truth(&format!("{} == 31", sum(30)), &[1.0]), Truth::True);
     let brackets = format!("{}customer.vip{}", "(".repeat(200), ")".repeat(200));
     let error = parse(&brackets).unwrap_err();
     assert!(error.message.contains("nested too deeply"), "{error:?}");

@@ -228,6 +228,7 @@ mod tests {
 
     /// State, opened, reopenings.
     type Told = Option<(MatterState, u32, u32)>;
+    type Case<'a> = (&'a str, &'a [(u32, TransitionKind)], u32, Told);
 
     fn told(steps: &[(u32, TransitionKind)], now: u32) -> Told {
         told_by(MatterType { name: "fault".into(), confirm_after_s: 100, silence_s: None }, steps, now)
@@ -243,7 +244,7 @@ mod tests {
     #[test]
     fn a_life_in_its_states() {
         use MatterState as S;
-        let cases: [(&str, &[(u32, TransitionKind)], u32, Told); 12] = [
+        let cases: [Case<'_>; 12] = [
             ("nothing but a contact", &[(1, Contact)], 9, None),
             ("opened", &[(1, Contact), (2, Open)], 9, Some((S::Open, 2, 0))),
             (

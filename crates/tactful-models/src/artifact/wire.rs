@@ -1,0 +1,110 @@
+//! Measuring encoded messages before they are decoded. A two-byte element on the wire becomes a
+//! struct of up to a hundred bytes in memory, so every repeated field is counted against its bound
+//! first. Nothing is allocated and nothing is interpreted here.
+
+use super::{BOUNDS, WORDS_BOUND};
+
+/// Refuses an envelope whose single fields repeat.
+pub(super) fn measure_envelope(bytes: &[u8]) -> Result<(), String> {
+    let mut counts = [0usize; 3];
+    each_field(bytes, |field, _| match field {
+        1..=3 => {
+            counts[field as usize - 1] += 1;
+            Ok(())
+        }
+        other => Err(format!("the envelope has an unknown field {other}")),
+    })?;
+    if counts.iter().any(|count| *count > 1) { Err("the envelope repeats a field".into()) } else { Ok(()) }
+}
+
+/// Refuses a model with more of anything than is allowed.
+pub(super) fn measure_model(bytes: &[u8]) -> Result<(), String> {
+    let mut counts = [0usize; BOUNDS.len()];
+    each_field(bytes, |field, payload| {
+        let Some(at) = BOUNDS.iter().position(|(number, _, _)| *number == field) else { return Ok(()) };
+        count(&mut counts[at], BOUNDS[at])?;
+        if field == 3 {
+            let mut words = 0;
+            each_field(payload.unwrap_or_default(), |field, _| {
+                if field == WORDS_BOUND.0 { count(&mut words, WORDS_BOUND) } else { Ok(()) }
+            })?;
+        }
+        Ok(())
+    })
+}
+
+fn count(counter: &mut usize, (_, what, max): (u32, &str, usize)) -> Result<(), String> {
+    *counter += 1;
+    if *counter > max { Err(format!("more than {max} {what}")) } else { Ok(()) }
+}
+
+/// Visits the fields of one message: number, and the payload if it is length-delimited.
+fn each_field<'a>(
+    mut rest: &'a [u8],
+    mut visit: impl FnMut(u32, Option<&'a [u8]>) -> Result<(), String>,
+) -> Result<(), String> {
+    let broken = || "broken or truncated encoding".to_owned();
+    while !rest.is_empty() {
+        let key = varint(&mut rest).ok_or_else(broken)?;
+        let field = u32::try_from(key >> 3).map_err(|_| broken())?;
+        let payload = match key & 7 {
+            0 => varint(&mut rest).map(|_| None),
+            1 => take(&mut rest, 8).map(|_| None),
+            2 => varint(&mut rest)
+                .and_then(|length| usize::try_from(length).ok())
+                .and_then(|length| take(&mut rest, length))
+                .map(Some),
+            5 => take(&mut rest, 4).map(|_| None),
+            _ => None,
+        };
+        visit(field, payload.ok_or_else(broken)?)?;
+    }
+    Ok(())
+}
+
+fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+    let (taken, left) = rest.split_at_checked(length)?;
+    *rest = left;
+    Some(taken)
+}
+
+/// A base-128 varint of at most ten bytes.
+fn varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut value = 0u64;
+    for shift in (0..70).step_by(7) {
+        let byte = take(rest, 1)?[0];
+        if shift == 63 && byte > 1 {
+            return None;
+        }
+        value |= u64::from(byte & 0x7F) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_bounded_without_decoding() {
+        let columns = [0x22, 0x00].repeat(4_097);
+        assert_eq!(measure_model(&columns), Err("more than 4096 columns".into()));
+        assert_eq!(measure_model(&columns[2..]), Ok(()));
+        let mut input = vec![0x1A, 0x82, 0x10];
+        input.extend([0x1A, 0x00].repeat(1_025));
+        assert_eq!(measure_model(&input), Err("more than 1024 words of an input".into()));
+    }
+
+    #[test]
+    fn broken_encodings_are_refused() {
+        for bytes in [&[0x80][..], &[0x0A, 0x05, 0x00], &[0x0B], &[0x09, 0x00], &[0xFF; 11], &[0x0A, 0xFF, 0xFF, 0xFF]]
+        {
+            assert!(measure_model(bytes).is_err(), "{bytes:?}");
+        }
+        assert!(measure_envelope(&[0x08, 0x01, 0x08, 0x01]).is_err());
+        assert!(measure_envelope(&[0x20, 0x01]).is_err());
+    }
+}

@@ -1,0 +1,304 @@
+//! Training rows as they arrive, field by field: 4 bytes a value, the label open until `now` is
+//! known. Rows that can never train are counted and dropped at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tactful_core::hash;
+use tactful_core::layout::nearest;
+use tactful_core::limits::{FIELDS_MAX, TEXT_BYTES_MAX, VOCABULARY_MAX};
+use tactful_proto::v1::{DecisionRow, Value, value::Kind};
+
+use crate::error::Error;
+use crate::recipe::{Features, Recipe};
+use crate::reward::{Answer, LeftOut, RewardRule, millis};
+
+/// Most values kept: at 4 bytes each, 1 GiB.
+const VALUES_MAX: usize = 1 << 28;
+/// Most rows kept: about 32 bytes each beside their values.
+const ROWS_MAX: usize = 1 << 24;
+
+/// Rows of the decision record, collected for one recipe.
+#[derive(Debug)]
+pub struct Dataset {
+    reward: RewardRule,
+    exclude_actions: BTreeSet<String>,
+    wanted: Option<Vec<String>>,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) fields: BTreeMap<String, RawField>,
+    pub(crate) actions: Names,
+    pub(crate) groups: Names,
+    pub(crate) rows_read: u64,
+    pub(crate) left_out: LeftOut,
+    seen: BTreeSet<String>,
+    values: usize,
+}
+
+/// One kept row beside its values.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    pub(crate) time_ms: i64,
+    /// Orders rows of one time, whatever order they arrived in.
+    pub(crate) tie: u64,
+    pub(crate) action: u32,
+    pub(crate) group: u32,
+    pub(crate) answer: Answer,
+}
+
+/// Values of one field, by row; rows beyond its length lack it.
+#[derive(Debug, Default)]
+pub(crate) struct RawField {
+    pub(crate) values: Vec<f32>,
+    /// Text to the provisional index that `values` holds.
+    pub(crate) words: BTreeMap<String, u32>,
+    pub(crate) flags: bool,
+    pub(crate) numbers: bool,
+    /// A number other than 0 and 1 was seen.
+    pub(crate) wide_numbers: bool,
+}
+
+/// Names in order of arrival.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    index: BTreeMap<String, u32>,
+    pub(crate) names: Vec<String>,
+}
+
+impl Dataset {
+    /// An empty dataset for a recipe.
+    #[must_use]
+    pub fn new(recipe: &Recipe) -> Self {
+        Self {
+            reward: recipe.reward.clone(),
+            exclude_actions: recipe.exclude_actions.iter().cloned().collect(),
+            wanted: match &recipe.features {
+                Features::All => None,
+                Features::Listed(names) => Some(names.clone()),
+            },
+            rows: Vec::new(),
+            fields: BTreeMap::new(),
+            actions: Names::default(),
+            groups: Names::default(),
+            rows_read: 0,
+            left_out: LeftOut::default(),
+            seen: BTreeSet::new(),
+            values: 0,
+        }
+    }
+
+    /// Takes one row of the record.
+    ///
+    /// # Errors
+    /// If a field is text here and a number elsewhere, or a bound is exceeded.
+    pub fn push(&mut self, row: DecisionRow) -> Result<(), Error> {
+        self.rows_read += 1;
+        self.remember_names(&row);
+        let Some(kept) = self.keep(&row) else { return Ok(()) };
+        if self.rows.len() == ROWS_MAX {
+            return Err(too_many("training rows", ROWS_MAX + 1, ROWS_MAX));
+        }
+        let at = self.rows.len();
+        for (name, value) in row.features {
+            if self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&name)) {
+                self.put(at, name, value)?;
+            }
+        }
+        self.rows.push(kept);
+        Ok(())
+    }
+
+    /// Rows pushed so far, left out ones included.
+    #[must_use]
+    pub fn rows_read(&self) -> u64 {
+        self.rows_read
+    }
+
+    /// That every field which the recipe lists was seen.
+    pub(crate) fn check_wanted(&self) -> Result<(), Error> {
+        let missing = self.wanted.iter().flatten().find(|name| !self.seen.contains(*name));
+        missing.map_or(Ok(()), |feature| {
+            let hint = nearest(feature, self.seen.iter().map(String::as_str)).map(str::to_owned);
+            Err(Error::UnknownFeature { feature: feature.clone(), hint })
+        })
+    }
+
+    /// The label of a kept row at `now_ms`.
+    pub(crate) fn label(&self, row: &Row, now_ms: i64) -> Option<crate::reward::Label> {
+        self.reward.label(row.answer, row.time_ms, now_ms)
+    }
+
+    fn keep(&mut self, row: &DecisionRow) -> Option<Row> {
+        let (Some(time), false) = (&row.decision_time, row.action_id.is_empty()) else {
+            self.left_out.incomplete += 1;
+            return None;
+        };
+        if self.exclude_actions.contains(&row.action_id) {
+            self.left_out.excluded_action += 1;
+            return None;
+        }
+        let time_ms = millis(time);
+        let answer = self.reward.answer(row, time_ms, &mut self.left_out)?;
+        let identity = [row.decision_id.as_bytes(), row.subject_id.as_bytes(), row.action_id.as_bytes()].join(&0xFF);
+        Some(Row {
+            time_ms,
+            tie: hash::keyed(u64::from(row.slot.unsigned_abs()), &identity),
+            action: self.actions.index(&row.action_id),
+            group: self.groups.index(&row.group),
+            answer,
+        })
+    }
+
+    fn remember_names(&mut self, row: &DecisionRow) {
+        for name in row.features.keys() {
+            if self.seen.len() < FIELDS_MAX && !self.seen.contains(name) {
+                self.seen.insert(name.clone());
+            }
+        }
+    }
+
+    fn put(&mut self, at: usize, name: String, value: Value) -> Result<(), Error> {
+        let Some(kind) = value.kind else { return Ok(()) };
+        if !self.fields.contains_key(&name) && self.fields.len() == FIELDS_MAX {
+            return Err(too_many("features", FIELDS_MAX + 1, FIELDS_MAX));
+        }
+        let field = self.fields.entry(name.clone()).or_default();
+        let before = field.values.len();
+        field.put(at, kind, &name)?;
+        self.values += field.values.len() - before;
+        if self.values > VALUES_MAX {
+            return Err(too_many("values of training rows", self.values, VALUES_MAX));
+        }
+        Ok(())
+    }
+}
+
+impl RawField {
+    /// The value of a row, NaN if it lacks one.
+    pub(crate) fn value(&self, row: usize) -> f32 {
+        self.values.get(row).copied().unwrap_or(f32::NAN)
+    }
+
+    fn put(&mut self, at: usize, kind: Kind, name: &str) -> Result<(), Error> {
+        let is_text = matches!(kind, Kind::Text(_));
+        if (is_text && (self.flags || self.numbers)) || (!is_text && !self.words.is_empty()) {
+            return Err(Error::MixedKinds { feature: name.to_owned() });
+        }
+        let value = match kind {
+            Kind::Number(number) => {
+                // As the decision reads it: an f32, missing where it is not finite.
+                let number = number as f32;
+                if !number.is_finite() {
+                    return Ok(());
+                }
+                self.numbers = true;
+                self.wide_numbers |= number != 0.0 && number != 1.0;
+                number
+            }
+            Kind::Flag(flag) => {
+                self.flags = true;
+                f32::from(u8::from(flag))
+            }
+            Kind::Text(text) => self.word(text, name)? as f32,
+        };
+        self.values.resize(at, f32::NAN);
+        self.values.push(value);
+        Ok(())
+    }
+
+    fn word(&mut self, text: String, name: &str) -> Result<u32, Error> {
+        if let Some(index) = self.words.get(&text) {
+            return Ok(*index);
+        }
+        if text.len() > TEXT_BYTES_MAX {
+            return Err(too_many(&format!("bytes in a text of feature {name}"), text.len(), TEXT_BYTES_MAX));
+        }
+        let index = self.words.len();
+        if index == VOCABULARY_MAX {
+            return Err(too_many(&format!("different texts of feature {name}"), index + 1, VOCABULARY_MAX));
+        }
+        self.words.insert(text, index as u32);
+        Ok(index as u32)
+    }
+}
+
+impl Names {
+    fn index(&mut self, name: &str) -> u32 {
+        if let Some(index) = self.index.get(name) {
+            return *index;
+        }
+        let index = self.names.len() as u32;
+        self.index.insert(name.to_owned(), index);
+        self.names.push(name.to_owned());
+        index
+    }
+}
+
+fn too_many(what: &str, count: usize, max: usize) -> Error {
+    Error::TooMany { what: what.to_owned(), count, max }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(rest: &str) -> Recipe {
+        Recipe::parse(&format!("name = \"a\"\nkind = \"logistic\"\n{rest}")).unwrap()
+    }
+
+    fn row(features: &[(&str, Kind)]) -> DecisionRow {
+        DecisionRow {
+            action_id: "offer".into(),
+            decision_time: Some(prost_types::Timestamp { seconds: 1, nanos: 0 }),
+            features: features
+                .iter()
+                .map(|(name, kind)| ((*name).to_owned(), Value { kind: Some(kind.clone()) }))
+                .collect(),
+            ..DecisionRow::default()
+        }
+    }
+
+    #[test]
+    fn values_are_kept_as_the_decision_reads_them() {
+        let mut dataset = Dataset::new(&recipe(""));
+        dataset.push(row(&[("x", Kind::Number(0.1))])).unwrap();
+        dataset.push(row(&[("x", Kind::Number(f64::INFINITY)), ("c", Kind::Text("b".into()))])).unwrap();
+        dataset.push(row(&[("x", Kind::Number(1e300)), ("f", Kind::Flag(true))])).unwrap();
+        dataset.push(row(&[("x", Kind::Number(2.0))])).unwrap();
+        let values = |name: &str| (0..4).map(|at| dataset.fields[name].value(at)).collect::<Vec<_>>();
+        assert!(values("x")[0] == 0.1 && values("x")[1].is_nan() && values("x")[2].is_nan() && values("x")[3] == 2.0);
+        assert!(values("c")[0].is_nan() && values("c")[1] == 0.0 && values("c")[3].is_nan());
+        assert!(values("f")[1].is_nan() && values("f")[2] == 1.0);
+    }
+
+    #[test]
+    fn mixed_kinds_and_boundless_texts_are_refused_by_name() {
+        let mut dataset = Dataset::new(&recipe(""));
+        dataset.push(row(&[("x", Kind::Number(1.0))])).unwrap();
+        let mixed = dataset.push(row(&[("x", Kind::Text("one".into()))]));
+        assert_eq!(mixed, Err(Error::MixedKinds { feature: "x".into() }));
+        let mut dataset = Dataset::new(&recipe(""));
+        let refused = (0..=VOCABULARY_MAX)
+            .map(|word| dataset.push(row(&[("c", Kind::Text(word.to_string()))])))
+            .collect::<Result<Vec<()>, _>>()
+            .unwrap_err();
+        assert!(refused.to_string().contains("feature c"), "{refused}");
+    }
+
+    #[test]
+    fn rows_that_can_never_train_are_counted() {
+        let mut dataset = Dataset::new(&recipe(""));
+        dataset.push(DecisionRow { action_id: "none".into(), ..row(&[]) }).unwrap();
+        dataset.push(DecisionRow { decision_time: None, ..row(&[]) }).unwrap();
+        dataset.push(DecisionRow { action_id: String::new(), ..row(&[]) }).unwrap();
+        dataset.push(row(&[])).unwrap();
+        assert_eq!((dataset.rows.len(), dataset.rows_read()), (1, 4));
+        assert_eq!(dataset.left_out, LeftOut { excluded_action: 1, incomplete: 2, ..LeftOut::default() });
+    }
+
+    #[test]
+    fn a_listed_feature_that_no_row_has_is_named() {
+        let mut dataset = Dataset::new(&recipe("features = [\"customer.agee\"]"));
+        dataset.push(row(&[("customer.age", Kind::Number(1.0))])).unwrap();
+        let refused = dataset.check_wanted().unwrap_err().to_string();
+        assert!(refused.contains("customer.agee") && refused.contains("did you mean customer.age"), "{refused}");
+    }
+}

@@ -1,0 +1,30 @@
+//! Learning what customers accept: recipes, training rows, linfa fits, artifacts and reports.
+//!
+//! Rows of the decision record go into a [`Dataset`]; [`train`] fits a logistic regression for each
+//! action, group and for all, proves the compiled form equal to linfa's own predictions and returns
+//! a [`Trained`] model with its artifact and [`Report`]. [`artifact::read`] turns untrusted bytes
+//! into a model or says what is wrong. No scoring on a decision's path happens here, no file is
+//! opened, no clock is read.
+
+pub mod artifact;
+mod card;
+mod dataset;
+mod error;
+mod fit;
+mod golden;
+mod metrics;
+mod recipe;
+mod report;
+mod reward;
+mod table;
+mod train;
+
+pub use artifact::ARTIFACT_BYTES_MAX;
+pub use card::card;
+pub use dataset::Dataset;
+pub use error::Error;
+pub use metrics::{Bin, Quality, auc};
+pub use recipe::{Features, Recipe, RecipeKind};
+pub use report::{ActionReport, Drift, DroppedInput, FailedHead, GroupReport, InputReport, Report};
+pub use reward::{LeftOut, NegativeWhen, RewardRule};
+pub use train::{Progress, Trained, train};

@@ -1,0 +1,282 @@
+//! A recipe: what to train, from what, and what counts as success. Read from TOML; unknown keys and
+//! values out of range are refused with their line. It names no data source.
+
+use std::fmt;
+
+use serde::de::{SeqAccess, Visitor, value::SeqAccessDeserializer};
+use serde::{Deserialize, Deserializer};
+use sha2::{Digest, Sha256};
+use tactful_core::catalog::OutcomeName;
+use tactful_core::limits::{FIELDS_MAX, ID_BYTES_MAX};
+
+use crate::error::Error;
+use crate::reward::RewardRule;
+
+/// Most golden rows that a recipe may ask for.
+pub(crate) const GOLDEN_ROWS_MAX: usize = 4_096;
+/// Fewest golden rows of any artifact.
+pub(crate) const GOLDEN_ROWS_MIN: usize = 10;
+
+/// A training recipe, checked. The keys are explained in `models/acceptance.toml`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Name of the model.
+    pub name: String,
+    /// What is trained.
+    pub kind: RecipeKind,
+    /// Fields to learn from.
+    #[serde(default)]
+    pub features: Features,
+    /// What counts as success and as failure.
+    #[serde(default)]
+    pub reward: RewardRule,
+    /// Actions that never train.
+    #[serde(default = "exclude_none")]
+    pub exclude_actions: Vec<String>,
+    /// Fewest rows of an action or group with a head of its own.
+    #[serde(default = "min_rows")]
+    pub min_rows_per_action: usize,
+    /// Fewest positive rows of an action or group with a head of its own.
+    #[serde(default = "min_positives")]
+    pub min_positives_per_action: usize,
+    /// L2 penalty on the weights against the summed log loss.
+    #[serde(default = "one")]
+    pub l2: f64,
+    /// Most optimiser steps for one head.
+    #[serde(default = "max_iterations")]
+    pub max_iterations: u64,
+    /// Share of the rows, the latest, kept for measuring; 0 up to but without 1.
+    #[serde(default = "test_share")]
+    pub test_share: f64,
+    /// Draws the golden rows.
+    #[serde(default = "seed")]
+    pub seed: u64,
+    /// Golden rows in the artifact, if there are fewer heads.
+    #[serde(default = "golden_rows")]
+    pub golden_rows: usize,
+    #[serde(skip)]
+    sha256: [u8; 32],
+}
+
+/// What is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecipeKind {
+    /// A logistic regression per head.
+    Logistic,
+}
+
+/// Which fields are inputs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Features {
+    /// All that the rows have.
+    #[default]
+    All,
+    /// These.
+    Listed(Vec<String>),
+}
+
+impl Recipe {
+    /// Reads and checks a recipe.
+    ///
+    /// # Errors
+    /// `Error::Recipe` with the line of the first problem.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let mut recipe: Self = toml::from_str(text).map_err(|error| Error::Recipe {
+            line: error.span().map_or(1, |span| line_at(text, span.start)),
+            reason: error.message().trim().replace('\n', "; "),
+        })?;
+        recipe
+            .check()
+            .map_err(|(key, reason)| Error::Recipe { line: line_of(text, key), reason: format!("{key}: {reason}") })?;
+        recipe.sha256 = Sha256::digest(text.as_bytes()).into();
+        Ok(recipe)
+    }
+
+    /// sha256 of the recipe's text.
+    #[must_use]
+    pub fn sha256(&self) -> [u8; 32] {
+        self.sha256
+    }
+
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        check_name(&self.name).map_err(|reason| ("name", reason))?;
+        if let Features::Listed(names) = &self.features {
+            check_features(names).map_err(|reason| ("features", reason))?;
+        }
+        check_positive(&self.reward.positive).map_err(|reason| ("positive", reason))?;
+        if !self.l2.is_finite() || self.l2 < 0.0 {
+            return Err(("l2", format!("{} is not a finite number of at least 0", self.l2)));
+        }
+        if !(1..=10_000).contains(&self.max_iterations) {
+            return Err(("max_iterations", format!("{} is not between 1 and 10000", self.max_iterations)));
+        }
+        if !(0.0..1.0).contains(&self.test_share) {
+            return Err(("test_share", format!("{} is not at least 0 and below 1", self.test_share)));
+        }
+        if !(GOLDEN_ROWS_MIN..=GOLDEN_ROWS_MAX).contains(&self.golden_rows) {
+            let reason = format!("{} is not between {GOLDEN_ROWS_MIN} and {GOLDEN_ROWS_MAX}", self.golden_rows);
+            return Err(("golden_rows", reason));
+        }
+        Ok(())
+    }
+}
+
+/// Checks the name of a model: 1 to 64 of `a-z 0-9 _ -`, a letter first.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
+    let sound = (1..=64).contains(&name.len())
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte));
+    if sound {
+        Ok(())
+    } else {
+        let shown: String = name.chars().take(64).collect();
+        Err(format!("{shown:?} is no name: write 1 to 64 of a-z, 0-9, _ and -, a letter first"))
+    }
+}
+
+fn check_features(names: &[String]) -> Result<(), String> {
+    if names.len() > FIELDS_MAX {
+        return Err(format!("{} fields, at most {FIELDS_MAX} are allowed", names.len()));
+    }
+    for (position, name) in names.iter().enumerate() {
+        if name.is_empty() || name.len() > ID_BYTES_MAX {
+            return Err(format!("name {} has {} bytes, not 1 to {ID_BYTES_MAX}", position + 1, name.len()));
+        }
+        if names[..position].contains(name) {
+            return Err(format!("{name} is listed twice"));
+        }
+    }
+    Ok(())
+}
+
+fn check_positive(positive: &[OutcomeName]) -> Result<(), String> {
+    use OutcomeName::{Exposed, NotPresented, Rejected};
+    if positive.is_empty() {
+        return Err("names no outcome".into());
+    }
+    match positive.iter().find(|outcome| matches!(outcome, Exposed | NotPresented | Rejected)) {
+        Some(outcome) => Err(format!("{outcome:?} is no success")),
+        None => Ok(()),
+    }
+}
+
+/// Line (from 1) of a byte offset.
+fn line_at(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// Line (from 1) on which a key is set, or 1 where its default is meant.
+fn line_of(text: &str, key: &str) -> usize {
+    text.lines()
+        .position(|line| line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('=')))
+        .map_or(1, |at| at + 1)
+}
+
+impl<'de> Deserialize<'de> for Features {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FeaturesVisitor)
+    }
+}
+
+struct FeaturesVisitor;
+
+impl<'de> Visitor<'de> for FeaturesVisitor {
+    type Value = Features;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"all\" or a list of field names")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Features, E> {
+        match text {
+            "all" => Ok(Features::All),
+            other => Err(E::invalid_value(serde::de::Unexpected::Str(other), &self)),
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, names: A) -> Result<Features, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(names)).map(Features::Listed)
+    }
+}
+
+fn exclude_none() -> Vec<String> {
+    vec!["none".into()]
+}
+
+fn min_rows() -> usize {
+    200
+}
+
+fn min_positives() -> usize {
+    20
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn max_iterations() -> u64 {
+    200
+}
+
+fn test_share() -> f64 {
+    0.2
+}
+
+fn seed() -> u64 {
+    1
+}
+
+fn golden_rows() -> usize {
+    64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORTEST: &str = "name = \"acceptance\"\nkind = \"logistic\"\n";
+
+    #[test]
+    fn the_shipped_recipe_states_the_defaults() {
+        let mut shipped = Recipe::parse(include_str!("../../../models/acceptance.toml")).unwrap();
+        let shortest = Recipe::parse(SHORTEST).unwrap();
+        assert_ne!(shipped.sha256, shortest.sha256);
+        shipped.sha256 = shortest.sha256;
+        assert_eq!(shipped, shortest);
+    }
+
+    #[test]
+    fn features_are_all_or_a_list() {
+        let recipe = Recipe::parse(&format!("{SHORTEST}features = [\"customer.age\"]")).unwrap();
+        assert_eq!(recipe.features, Features::Listed(vec!["customer.age".into()]));
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused_with_its_line() {
+        for (line, text, word) in [
+            (3, "surprise = 1", "surprise"),
+            (3, "features = \"some\"", "all"),
+            (3, "features = [\"a\", \"a\"]", "listed twice"),
+            (4, "seed = 2\nl2 = -1.0", "l2"),
+            (4, "seed = 2\nl2 = nan", "l2"),
+            (3, "test_share = 1.0", "test_share"),
+            (3, "max_iterations = 0", "max_iterations"),
+            (3, "golden_rows = 9", "golden_rows"),
+            (4, "[reward]\nwindow = \"soon\"", "soon"),
+            (4, "[reward]\npositive = []", "positive"),
+            (4, "[reward]\npositive = [\"rejected\"]", "Rejected"),
+            (4, "[reward]\nnegative_when = \"never\"", "never"),
+            (5, "[reward]\nwindow = \"7d\"\nwindows = \"7d\"", "windows"),
+        ] {
+            let Err(Error::Recipe { line: at, reason }) = Recipe::parse(&format!("{SHORTEST}{text}")) else {
+                panic!("{text} was accepted");
+            };
+            assert!(at == line && reason.contains(word), "{text}: line {at}: {reason}");
+        }
+        assert!(Recipe::parse("name = \"Not A Name\"\nkind = \"logistic\"").is_err());
+        assert!(Recipe::parse("name = \"a\"\nkind = \"forest\"").is_err());
+    }
+}

@@ -1,0 +1,8 @@
+//! Training, artifacts and reports from the outside, on customers with known truth.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
+mod damaged;
+mod linfa_traps;
+mod synthetic;
+mod training;
