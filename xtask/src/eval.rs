@@ -1,0 +1,161 @@
+//! `cargo xtask eval`: real data against a real server, over its public API and commands only.
+//!
+//! Each evaluation starts the release binary as a child process, feeds it, asks it, and compares
+//! with a computation of its own. One JSON line with `--json`, progress on stderr. Exit code 1: the
+//! bar was not met; 2: the data are absent.
+
+mod cdnow;
+mod hillstrom;
+mod ingest;
+mod server;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::workspace::Workspace;
+
+/// Options of `cargo xtask eval`.
+#[derive(Args)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    set: Set,
+}
+
+#[derive(Subcommand)]
+enum Set {
+    /// 64,000 customers of a randomised e-mail campaign: learn from one half, decide for the other.
+    Hillstrom(Common),
+    /// 69,659 purchases: features and digests against a recount, in order and shuffled with repeats.
+    Cdnow(Common),
+}
+
+/// Options that every evaluation has.
+#[derive(Args)]
+pub(crate) struct Common {
+    /// Folder that holds `hillstrom/` and `cdnow/` [default: ../shared/data].
+    #[arg(long, value_name = "DIR", env = "TACTFUL_DATA")]
+    data: Option<PathBuf>,
+    /// Another split or shuffle than the default one.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Print one JSON line on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The data are not there.
+const ABSENT: u8 = 2;
+
+/// The result of an evaluation.
+trait Verdict: Serialize {
+    /// What did not meet the bar, if anything.
+    fn failure(&self) -> Option<String>;
+    /// The result for people.
+    fn text(&self) -> String;
+}
+
+/// Runs an evaluation; the exit code says whether its bar was met.
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let workspace = Workspace::locate()?;
+    match &options.set {
+        Set::Hillstrom(common) => with_data(&workspace, common, "hillstrom/hillstrom.csv", |file| {
+            hillstrom::run(&workspace, file, common.seed)
+        }),
+        Set::Cdnow(common) => {
+            with_data(&workspace, common, "cdnow/CDNOW_master.txt", |file| cdnow::run(&workspace, file, common.seed))
+        }
+    }
+}
+
+fn with_data<V: Verdict>(
+    workspace: &Workspace,
+    common: &Common,
+    name: &str,
+    evaluate: impl FnOnce(&Path) -> Result<V>,
+) -> Result<ExitCode> {
+    let folder = common.data.clone().unwrap_or_else(|| workspace.root.join("../shared/data"));
+    let file = folder.join(name);
+    if !file.is_file() {
+        eprintln!("no data: {} does not exist; name the folder with --data or TACTFUL_DATA", file.display());
+        return Ok(ExitCode::from(ABSENT));
+    }
+    let verdict = evaluate(&file)?;
+    if common.json {
+        println!("{}", serde_json::to_string(&verdict)?);
+    } else {
+        println!("{}", verdict.text());
+    }
+    Ok(match verdict.failure() {
+        None => ExitCode::SUCCESS,
+        Some(reason) => {
+            eprintln!("the bar is not met: {reason}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+/// The runtime of an evaluation's clients.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("cannot start a runtime")
+}
+
+/// A progress bar on stderr; without a terminal just the line that says what begins.
+fn progress(what: &str, length: u64) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    if bar.is_hidden() {
+        eprintln!("{what}: {length}");
+    }
+    let style = ProgressStyle::with_template("{msg:<34} {bar:30} {human_pos:>7}/{human_len} {per_sec}");
+    bar.set_style(style.expect("a constant template"));
+    bar.set_message(what.to_owned());
+    bar
+}
+
+/// Rounds to 6 decimals, so that lines stay readable.
+fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Bar(bool);
+
+    impl Serialize for Bar {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+            serializer.serialize_bool(self.0)
+        }
+    }
+
+    impl Verdict for Bar {
+        fn failure(&self) -> Option<String> {
+            (!self.0).then(|| "false".to_owned())
+        }
+        fn text(&self) -> String {
+            self.0.to_string()
+        }
+    }
+
+    fn code(data: &Path, met: bool) -> String {
+        let common = Common { data: Some(data.to_path_buf()), seed: None, json: true };
+        let workspace = Workspace::locate().unwrap();
+        format!("{:?}", with_data(&workspace, &common, "set.csv", |_| Ok(Bar(met))).unwrap())
+    }
+
+    #[test]
+    fn exit_codes_tell_absent_data_from_a_missed_bar() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(code(folder.path(), true), format!("{:?}", ExitCode::from(2)));
+        std::fs::write(folder.path().join("set.csv"), "").unwrap();
+        assert_eq!(code(folder.path(), true), format!("{:?}", ExitCode::SUCCESS));
+        assert_eq!(code(folder.path(), false), format!("{:?}", ExitCode::from(1)));
+    }
+}

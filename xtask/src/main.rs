@@ -1,0 +1,53 @@
+//! `cargo xtask`: every check, and every evaluation on real data, behind one door.
+//!
+//! It drives cargo, the built binary and the public API. It holds no logic of Tactful's own, and
+//! nothing that runs in production depends on it.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool: its output is its purpose")]
+
+mod checks;
+mod eval;
+mod metadata;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Checks and evaluations of Tactful.
+#[derive(Parser)]
+#[command(name = "xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every check, exactly as CI does.
+    Test(checks::Options),
+    /// Evaluate a real server on real data.
+    Eval(eval::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Test(options) => checks::run(&options),
+        Command::Eval(options) => eval::run(&options),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}
