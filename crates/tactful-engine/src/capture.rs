@@ -1,0 +1,119 @@
+//! Decisions made elsewhere get the customer's view into their record: the partition's applier
+//! reads it at the decision's place in the log, evaluated at the decision's time and overridden by
+//! its context, and appends the captured form. A crash in between is mended at the next start,
+//! because the replay comes by the same place with the same rows.
+
+use std::collections::BTreeMap;
+
+use tactful_core::layout::Layout;
+use tactful_core::ruleset::Ruleset;
+use tactful_core::state::CustomerView;
+use tactful_proto::storage::record::Body;
+use tactful_proto::storage::{ChosenBody, DecisionBody, ExternalDecisionBody, Record};
+
+use crate::applier::CaptureQueue;
+use crate::decide::field_value;
+use crate::record::{capture_hash, floats_to_bytes, properties, slots_to_bytes};
+use crate::store::PartitionRows;
+
+/// Captured decisions on their way to the log.
+pub(crate) struct Captures {
+    queue: CaptureQueue,
+    /// Seen during replay, captured form not yet met.
+    waiting: BTreeMap<u64, Record>,
+}
+
+impl Captures {
+    pub(crate) fn new(queue: CaptureQueue) -> Self {
+        Self { queue, waiting: BTreeMap::new() }
+    }
+
+    /// Appends a captured decision, or during replay keeps it until its captured form is met.
+    pub(crate) async fn add(&mut self, record: Record, live: bool) {
+        if live {
+            self.send(record).await;
+        } else {
+            self.waiting.insert(record.message_hash, record);
+        }
+    }
+
+    /// The captured form was met in the log.
+    pub(crate) fn seen(&mut self, message_hash: u64) {
+        self.waiting.remove(&message_hash);
+    }
+
+    /// Appends what replay did not meet.
+    pub(crate) async fn flush(&mut self) {
+        for record in std::mem::take(&mut self.waiting).into_values() {
+            self.send(record).await;
+        }
+    }
+
+    async fn send(&self, record: Record) {
+        if self.queue.send(record).await.is_err() {
+            // The engine is closing; the next start captures it again from the log.
+            tracing::debug!("a captured decision waits for the next start");
+        }
+    }
+}
+
+/// The captured form of an external decision at this place of the log.
+pub(crate) fn capture(
+    ruleset: &Ruleset,
+    rows: &PartitionRows,
+    record: &Record,
+    external: &ExternalDecisionBody,
+) -> Record {
+    let schema = &ruleset.schema;
+    let view = match rows.rows.get(record.subject_id.as_str()) {
+        Some(row) => CustomerView::read(schema, &[row.value()], external.decided_ms),
+        None => CustomerView::unknown(schema),
+    };
+    let mut fields = vec![f32::NAN; ruleset.layout.fields().len()];
+    view.write_fields(schema, external.decided_ms, &mut fields);
+    for (name, value) in properties(&external.context) {
+        if let Some((field, value)) = known_field(&ruleset.layout, name).and_then(|field| {
+            let kind = &ruleset.layout.fields()[field].kind;
+            Some((field, field_value(kind, value)?))
+        }) {
+            fields[field] = value;
+        }
+    }
+    let group = ruleset.action(&external.action_id).map_or("", |action| ruleset.actions[action].group.as_str());
+    let placement = ruleset.placement(&external.placement).map(|placement| &ruleset.placements[placement]);
+    let chosen = ChosenBody {
+        action_id: external.action_id.clone(),
+        placement: external.placement.clone(),
+        channel: placement.map_or_else(String::new, |placement| placement.channel.clone()),
+        slot: 0,
+        selection_probability: external.selection_probability,
+        acceptance_probability: 0.0,
+        priority: 0.0,
+        group: group.into(),
+    };
+    let decision = DecisionBody {
+        decision_id: external.external_decision_id.clone(),
+        decided_ms: external.decided_ms,
+        slots: slots_to_bytes(&view.slots),
+        fields: floats_to_bytes(&fields),
+        layout: ruleset.layout_hash,
+        chosen: vec![chosen],
+        external: true,
+        purposes: view.purposes,
+        ..DecisionBody::default()
+    };
+    Record {
+        message_hash: capture_hash(record.message_hash),
+        subject_id: record.subject_id.clone(),
+        received_ms: record.received_ms,
+        body: Some(Body::Decision(decision)),
+    }
+}
+
+/// The field that an external decision's context names: in full, a context field, or a feature.
+pub(crate) fn known_field(layout: &Layout, name: &str) -> Option<usize> {
+    layout
+        .index(name)
+        .or_else(|| layout.index(&format!("context.{name}")))
+        .or_else(|| layout.index(&format!("customer.{name}")))
+}

@@ -1,0 +1,132 @@
+//! What is known of one customer and why: every feature with its state and origin, the timeline,
+//! and the matters that are still open.
+
+use tactful_core::layout::FieldKind;
+use tactful_core::state::{
+    CustomerView, Interaction, InteractionKind, MatterReading, MatterState, Reading, ReadingState, interactions,
+    matters,
+};
+
+use crate::clock::now_ms;
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// Everything known of a customer as of now.
+#[derive(Debug)]
+pub struct CustomerContext {
+    /// False if nothing was ever heard of this customer.
+    pub known: bool,
+    /// Every feature of the catalogue, in its order.
+    pub features: Vec<FeatureLine>,
+    /// Latest interactions, newest first.
+    pub timeline: Vec<TimelineEntry>,
+    /// Matters not yet confirmed as resolved, newest first.
+    pub open_matters: Vec<MatterReading>,
+    /// Latest event time folded into the partition, milliseconds since 1970; 0 if none.
+    pub watermark_ms: i64,
+    /// `now` of every feature, milliseconds since 1970.
+    pub now_ms: i64,
+}
+
+/// One interaction, names resolved.
+#[derive(Debug)]
+pub struct TimelineEntry {
+    /// When, in seconds since 1970.
+    pub time_s: u32,
+    /// Event, decision or outcome.
+    pub kind: InteractionKind,
+    /// Name of the event, or type of the outcome.
+    pub name: String,
+    /// Channel; may be empty.
+    pub channel: String,
+    /// Matter; may be empty.
+    pub matter_id: String,
+    /// Action of a decision or outcome; empty for events.
+    pub action: String,
+}
+
+/// One feature as of now.
+#[derive(Debug)]
+pub struct FeatureLine {
+    /// Name.
+    pub name: String,
+    /// Kind and, for a category, its vocabulary.
+    pub kind: FieldKind,
+    /// Value, counts and sums exact; NaN unless present.
+    pub value: f64,
+    /// Whether it could be read.
+    pub state: ReadingState,
+    /// Event time of the latest evidence in seconds since 1970, where the aggregate keeps one.
+    pub evidence_s: Option<u32>,
+    /// How it comes about, in words.
+    pub derivation: String,
+    /// Purpose of its data.
+    pub purpose: String,
+}
+
+impl Engine {
+    /// What is known of a customer. An unknown one has `known` false.
+    ///
+    /// # Errors
+    /// If the subject id is empty or too long.
+    pub fn context(&self, subject_id: &str) -> Result<CustomerContext, Error> {
+        if subject_id.is_empty() || subject_id.len() > tactful_core::limits::ID_BYTES_MAX {
+            return Err(Error::field("subject_id", "must have 1 to 128 bytes"));
+        }
+        let ruleset = self.slot.load();
+        let schema = &ruleset.schema;
+        let now_ms = now_ms();
+        let partition = self.store.of(subject_id);
+        let (view, timeline, mut open_matters) = partition.read_names(|names| {
+            let Some(row) = partition.rows.get(subject_id) else {
+                return (CustomerView::unknown(schema), Vec::new(), Vec::new());
+            };
+            let timeline = interactions(schema, &row, names).into_iter().map(TimelineEntry::from).collect();
+            (CustomerView::read(schema, &[row.value()], now_ms), timeline, matters(schema, &row, names, now_ms))
+        });
+        open_matters.retain(|matter| matter.state != MatterState::Confirmed);
+        Ok(CustomerContext {
+            known: view.known,
+            features: feature_lines(schema, &view, now_ms),
+            timeline,
+            open_matters,
+            watermark_ms: partition.watermark_ms(),
+            now_ms,
+        })
+    }
+}
+
+impl From<Interaction<'_>> for TimelineEntry {
+    fn from(interaction: Interaction<'_>) -> Self {
+        Self {
+            time_s: interaction.time_s,
+            kind: interaction.kind,
+            name: interaction.name.into(),
+            channel: interaction.channel.into(),
+            matter_id: interaction.matter_id.into(),
+            action: interaction.action.into(),
+        }
+    }
+}
+
+fn feature_lines(schema: &tactful_core::state::Schema, view: &CustomerView, now_ms: i64) -> Vec<FeatureLine> {
+    let line = |(index, reading): (usize, Reading)| {
+        let feature = &schema.features()[index];
+        let exact = view.total(schema, index).filter(|_| reading.state == ReadingState::Present);
+        FeatureLine {
+            name: feature.name.clone(),
+            kind: feature.kind.clone(),
+            value: exact.unwrap_or_else(|| decimal(reading.value)),
+            state: reading.state,
+            evidence_s: reading.evidence_s,
+            derivation: feature.derivation.clone(),
+            purpose: schema.purposes()[feature.purpose].clone(),
+        }
+    };
+    view.readings(schema, now_ms).into_iter().enumerate().map(line).collect()
+}
+
+/// The number that people mean by an f32: its shortest decimal form, so that 0.1 stays 0.1.
+fn decimal(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::NAN)
+}

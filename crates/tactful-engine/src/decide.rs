@@ -1,0 +1,211 @@
+//! One decision on live state: view, decide, identify, seal, record. No lock is held across an
+//! await, and nothing here waits.
+
+use std::sync::Arc;
+
+use metrics::counter;
+use tactful_core::decide::{Decision, Request, RequestText, Selection, decide};
+use tactful_core::layout::FieldKind;
+use tactful_core::ruleset::Ruleset;
+use tactful_core::state::{CustomerView, Value};
+use tactful_proto::storage::record::Body;
+use tactful_proto::storage::{ChosenBody, DecisionBody, OutcomeToken, Record};
+use tactful_proto::v1;
+
+use crate::clock::now_ms;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::record::{Domain, floats_to_bytes, message_hash, slots_to_bytes};
+
+/// A request for a decision.
+#[derive(Debug)]
+pub struct DecideCommand<'a> {
+    /// The request with its names.
+    pub text: RequestText<'a>,
+    /// Id for retries; empty for none.
+    pub request_id: &'a str,
+    /// Matter; empty for none.
+    pub matter_id: &'a str,
+    /// False for a what-if without side effects.
+    pub live: bool,
+    /// The request as it came without the subject id, for the record.
+    pub encoded: Vec<u8>,
+}
+
+/// A decision with everything a reply needs.
+#[derive(Debug)]
+pub struct Decided {
+    /// UUIDv7; empty for a what-if.
+    pub id: String,
+    /// The decision.
+    pub decision: Decision,
+    /// The ruleset that made it.
+    pub ruleset: Ruleset,
+    /// Outcome tokens by placement and slot; empty for a what-if.
+    pub tokens: Vec<Vec<String>>,
+    /// `now` of the decision, milliseconds since 1970.
+    pub now_ms: i64,
+    /// Latest event time folded into the customer's partition, milliseconds since 1970; 0 if none.
+    pub watermark_ms: i64,
+    /// Upper-case codes of what was missing.
+    pub degraded: Vec<&'static str>,
+}
+
+impl Engine {
+    /// Decides for one customer.
+    ///
+    /// # Errors
+    /// If fields of the request are wrong.
+    pub fn decide(&self, command: &DecideCommand<'_>) -> Result<Arc<Decided>, Error> {
+        let ruleset = Ruleset::clone(&self.slot.load());
+        let request = Request::resolve(&ruleset, &command.text).map_err(Error::Invalid)?;
+        let now_ms = now_ms();
+        let make = || Arc::new(self.decide_now(ruleset, &request, command, now_ms));
+        if command.request_id.is_empty() || !command.live {
+            return Ok(make());
+        }
+        Ok(self.replies.get_or_decide((command.text.subject_id, command.request_id), now_ms, make))
+    }
+
+    fn decide_now(&self, ruleset: Ruleset, request: &Request, command: &DecideCommand<'_>, now_ms: i64) -> Decided {
+        let subject_id = request.subject_id.as_str();
+        let view = self.store.view(&ruleset.schema, subject_id, now_ms);
+        let seed = self.tokens.next_seed();
+        let decision = decide(&ruleset, &view, request, now_ms, seed);
+        let mut decided = Decided {
+            id: String::new(),
+            tokens: Vec::new(),
+            now_ms,
+            watermark_ms: self.store.of(subject_id).watermark_ms(),
+            degraded: self.degraded(),
+            decision,
+            ruleset,
+        };
+        if command.live {
+            decided.id = self.tokens.decision_id(subject_id, now_ms);
+            decided.tokens = self.seal(subject_id, &decided);
+            if !self.recorder.record(record(&decided, &view, command, seed)) {
+                decided.degraded.push("UNLOGGED");
+            }
+        }
+        count(&decided);
+        decided
+    }
+
+    /// What is missing right now.
+    fn degraded(&self) -> Vec<&'static str> {
+        let mut codes = Vec::new();
+        if !self.is_caught_up() {
+            codes.push("REPLAYING");
+        }
+        if self.recorder.failing() {
+            codes.push("LOG_UNAVAILABLE");
+        }
+        codes
+    }
+
+    fn seal(&self, subject_id: &str, decided: &Decided) -> Vec<Vec<String>> {
+        let ruleset = &decided.ruleset;
+        let seal = |placement: &str, shown: &tactful_core::decide::Shown| {
+            let token = OutcomeToken {
+                decision_id: decided.id.clone(),
+                action_id: ruleset.actions[shown.action].id.clone(),
+                placement: placement.into(),
+                ruleset: ruleset.hash(),
+                selection_probability: shown.selection_probability,
+            };
+            self.tokens.seal(subject_id, &token)
+        };
+        let placements = decided.decision.placements.iter();
+        placements
+            .map(|placement| {
+                let id = &ruleset.placements[placement.placement].id;
+                placement.shown.iter().map(|shown| seal(id, shown)).collect()
+            })
+            .collect()
+    }
+}
+
+/// The record of a decision with the complete view that it was made on.
+fn record(decided: &Decided, view: &CustomerView, command: &DecideCommand<'_>, seed: u64) -> Record {
+    let ruleset = &decided.ruleset;
+    let body = DecisionBody {
+        decision_id: decided.id.clone(),
+        decided_ms: decided.now_ms,
+        seed,
+        ruleset: ruleset.hash(),
+        model_version: ruleset.bank().map_or_else(String::new, |bank| bank.version().into()),
+        slots: slots_to_bytes(&view.slots),
+        fields: floats_to_bytes(&decided.decision.fields),
+        layout: ruleset.layout_hash,
+        chosen: chosen(decided),
+        selection: match decided.decision.selection {
+            Selection::Best => v1::Selection::Best,
+            Selection::Holdout => v1::Selection::Holdout,
+        }
+        .into(),
+        external: false,
+        matter_id: command.matter_id.into(),
+        request: command.encoded.clone(),
+        purposes: view.purposes,
+    };
+    Record {
+        // A retried append that had come through after all takes effect once.
+        message_hash: message_hash(Domain::Decision, &decided.id),
+        subject_id: command.text.subject_id.into(),
+        received_ms: decided.now_ms,
+        body: Some(Body::Decision(body)),
+    }
+}
+
+/// The shown slots; a placement in which silence won counts as the action `none`.
+fn chosen(decided: &Decided) -> Vec<ChosenBody> {
+    let ruleset = &decided.ruleset;
+    let mut chosen = Vec::new();
+    for placement in &decided.decision.placements {
+        let definition = &ruleset.placements[placement.placement];
+        for shown in &placement.shown {
+            let action = &ruleset.actions[shown.action];
+            chosen.push(ChosenBody {
+                action_id: action.id.clone(),
+                placement: definition.id.clone(),
+                channel: definition.channel.clone(),
+                slot: shown.slot as u32,
+                selection_probability: shown.selection_probability,
+                acceptance_probability: shown.scored.acceptance,
+                priority: shown.scored.priority,
+                group: action.group.clone(),
+            });
+        }
+        if placement.shown.is_empty() {
+            chosen.push(ChosenBody {
+                action_id: tactful_core::ruleset::NO_ACTION.into(),
+                placement: definition.id.clone(),
+                channel: definition.channel.clone(),
+                selection_probability: 1.0,
+                ..ChosenBody::default()
+            });
+        }
+    }
+    chosen
+}
+
+fn count(decided: &Decided) {
+    let shown = decided.decision.placements.iter().any(|placement| !placement.shown.is_empty());
+    counter!("tactful_decisions_total", "outcome" => if shown { "personalised" } else { "empty" }).increment(1);
+    if !decided.degraded.is_empty() {
+        counter!("tactful_decisions_degraded_total").increment(1);
+    }
+}
+
+/// A value as a field of this kind holds it; none if it does not fit.
+pub(crate) fn field_value(kind: &FieldKind, value: Value<'_>) -> Option<f32> {
+    match (kind, value) {
+        (FieldKind::Number, Value::Number(number)) => Some(number as f32).filter(|number| number.is_finite()),
+        (FieldKind::Number | FieldKind::Bool, Value::Flag(flag)) => Some(f32::from(u8::from(flag))),
+        (FieldKind::Category(words), Value::Text(text)) => {
+            words.iter().position(|word| word == text).map(|at| at as f32)
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,227 @@
+//! The one handle of the running system: starts appliers and recorder on a log, knows when they
+//! have caught up, and stops them in order.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tactful_core::ruleset::Ruleset;
+use tactful_log::{Log, Offset, Partition};
+use tactful_proto::v1;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::applier::Applier;
+use crate::capture::Captures;
+use crate::clock::now_ms;
+use crate::error::Error;
+use crate::model::{Slot, note_layout, read_control, restore};
+use crate::options::Options;
+use crate::recorder::Recorder;
+use crate::replies::Replies;
+use crate::store::Store;
+use crate::token::Tokens;
+
+/// Key of the log under which the secret of the outcome tokens is kept.
+const TOKEN_KEY: &str = "outcome-token-key";
+
+/// The running system.
+pub struct Engine {
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) slot: Arc<Slot>,
+    pub(crate) recorder: Recorder,
+    pub(crate) replies: Replies,
+    pub(crate) tokens: Tokens,
+    pub(crate) model_turn: tokio::sync::Mutex<()>,
+    pub(crate) retired: Mutex<Option<Arc<Ruleset>>>,
+    progress: Vec<(Offset, watch::Receiver<Offset>)>,
+    closing: watch::Sender<bool>,
+    tasks: Mutex<Tasks>,
+}
+
+#[derive(Default)]
+struct Tasks {
+    appliers: Vec<JoinHandle<()>>,
+    recorder: Option<JoinHandle<()>>,
+}
+
+/// Whether the engine may serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// Records applied since the start.
+    pub applied: u64,
+    /// Records that the log held at the start.
+    pub at_start: u64,
+    /// True once every partition has applied what the log held at the start.
+    pub caught_up: bool,
+}
+
+/// Digests of all rows, and the records behind them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digests {
+    /// Of everything: equal at equal offsets.
+    pub state: u64,
+    /// Of what does not depend on the order of arrival.
+    pub content: u64,
+    /// Records applied.
+    pub records: u64,
+    /// Rows.
+    pub customers: u64,
+}
+
+impl Engine {
+    /// Starts on a log. Replay goes on in the background: see [`Engine::caught_up`]. Its tasks run on
+    /// the runtime that calls it.
+    ///
+    /// # Errors
+    /// If the log fails.
+    pub async fn start(log: Arc<dyn Log>, ruleset: Ruleset, options: &Options) -> Result<Arc<Self>, Error> {
+        let control = read_control(log.as_ref()).await?;
+        note_layout(log.as_ref(), &ruleset, &control).await?;
+        let ruleset = restore(log.as_ref(), ruleset, &control).await?;
+        let tokens = Tokens::new(token_key(log.as_ref()).await?, start_value());
+        let store = Arc::new(Store::new(log.partitions()));
+        let slot = Arc::new(Slot::new(ruleset));
+        let (recorder, recorder_task) = Recorder::new(Arc::clone(&log), options.recorder_queue_max);
+        let (closing, closed) = watch::channel(false);
+        let mut tasks = Tasks { recorder: Some(tokio::spawn(recorder_task.run(closed.clone()))), ..Tasks::default() };
+        let mut progress = Vec::new();
+        for partition in 0..log.partitions() {
+            let start_tail = log.tail(Partition::Data(partition)).await?;
+            let (sender, receiver) = watch::channel(0);
+            progress.push((start_tail, receiver));
+            let applier = Applier {
+                partition,
+                log: Arc::clone(&log),
+                store: Arc::clone(&store),
+                slot: Arc::clone(&slot),
+                dedup: Applier::dedup(options),
+                captures: Captures::new(recorder.queue()),
+                start_tail,
+                progress: sender,
+            };
+            tasks.appliers.push(tokio::spawn(applier.run(closed.clone())));
+        }
+        Ok(Arc::new(Self {
+            log,
+            store,
+            slot,
+            recorder,
+            replies: Replies::new(options),
+            tokens,
+            model_turn: tokio::sync::Mutex::new(()),
+            retired: Mutex::new(None),
+            progress,
+            closing,
+            tasks: Mutex::new(tasks),
+        }))
+    }
+
+    /// The current ruleset.
+    #[must_use]
+    pub fn ruleset(&self) -> Ruleset {
+        Ruleset::clone(&self.slot.load())
+    }
+
+    /// How far the replay has come.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        let applied = self.progress.iter().map(|(_, applied)| *applied.borrow()).sum();
+        let at_start = self.progress.iter().map(|(tail, _)| *tail).sum();
+        Readiness { applied, at_start, caught_up: self.is_caught_up() }
+    }
+
+    pub(crate) fn is_caught_up(&self) -> bool {
+        self.progress.iter().all(|(tail, applied)| *applied.borrow() >= *tail)
+    }
+
+    /// Returns once every partition has applied what the log held at the start.
+    pub async fn caught_up(&self) {
+        for (tail, applied) in &self.progress {
+            let mut applied = applied.clone();
+            // The sender lives as long as its applier; a closed engine is as far as it will get.
+            let _closed = applied.wait_for(|applied| applied >= tail).await.is_err();
+        }
+    }
+
+    /// Returns once everything that the log holds now has been applied.
+    ///
+    /// # Errors
+    /// If the log fails.
+    pub async fn applied_all(&self) -> Result<(), Error> {
+        for (partition, (_, applied)) in self.progress.iter().enumerate() {
+            let tail = self.log.tail(Partition::Data(partition as u16)).await?;
+            applied.clone().wait_for(|applied| *applied >= tail).await.map_err(|_| Error::Closed)?;
+        }
+        Ok(())
+    }
+
+    /// Digests of all rows: walks everything, for checks.
+    #[must_use]
+    pub fn digests(&self) -> Digests {
+        let records = (0..self.log.partitions()).map(|p| self.store.partition(p).applied.load(Ordering::Acquire)).sum();
+        let digest = self.store.digest(&self.slot.load().schema);
+        Digests { state: digest.state, content: digest.content, records, customers: self.store.customers() as u64 }
+    }
+
+    /// Customers in memory.
+    #[must_use]
+    pub fn customers(&self) -> usize {
+        self.store.customers()
+    }
+
+    /// Decisions served without a record since the start.
+    #[must_use]
+    pub fn unlogged(&self) -> u64 {
+        self.recorder.unlogged()
+    }
+
+    /// What "durable" means with this log.
+    #[must_use]
+    pub fn durability(&self) -> &'static str {
+        self.log.durability()
+    }
+
+    /// Streams the record of decisions: see [`crate::export()`].
+    ///
+    /// # Errors
+    /// As [`crate::export()`].
+    pub async fn export(&self, range: (i64, i64), rows: mpsc::Sender<Vec<v1::DecisionRow>>) -> Result<(), Error> {
+        crate::export(Arc::clone(&self.log), range, rows).await
+    }
+
+    /// Stops: the appliers where they are, the recorder once its queue is in the log, all of it
+    /// within a bound. Decisions made afterwards are unlogged.
+    pub async fn close(&self, within: Duration) {
+        self.closing.send_replace(true);
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let drained = async {
+            for task in tasks.appliers.into_iter().chain(tasks.recorder) {
+                let _stopped = task.await;
+            }
+        };
+        if tokio::time::timeout(within, drained).await.is_err() {
+            tracing::warn!("stopped before everything was recorded");
+        }
+    }
+}
+
+/// The secret of the outcome tokens, made once for each log.
+async fn token_key(log: &dyn Log) -> Result<[u8; 32], Error> {
+    loop {
+        let found = log.get_key(TOKEN_KEY).await?;
+        if let Some(key) = found.as_deref().and_then(|bytes| bytes.try_into().ok()) {
+            return Ok(key);
+        }
+        let random = [uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().into_bytes()].concat();
+        log.compare_and_set(TOKEN_KEY, found, Bytes::from(random)).await?;
+    }
+}
+
+/// A value that differs for every start of a node.
+fn start_value() -> u64 {
+    let random = uuid::Uuid::new_v4().as_u128();
+    tactful_core::hash::keyed(now_ms() as u64, &random.to_le_bytes())
+}

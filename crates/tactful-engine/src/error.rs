@@ -1,0 +1,69 @@
+//! Errors of the engine. Texts carry no personal data: fields and limits, never ids or values of customers.
+
+use tactful_core::decide::FieldError;
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A request has wrong fields.
+    #[error("{} field(s) of the request are wrong", .0.len())]
+    Invalid(Vec<FieldError>),
+    /// The catalogue is wrong; nothing of it was taken.
+    #[error("the catalogue has {} problem(s):\n{}", .0.len(), .0.join("\n"))]
+    Catalog(Vec<String>),
+    /// The model was refused; the old one stays.
+    #[error("the model was refused: {0}")]
+    Model(String),
+    /// The log refused or failed.
+    #[error(transparent)]
+    Log(#[from] tactful_log::Error),
+    /// A record of the log cannot be read.
+    #[error("the log holds an entry that cannot be read: partition {partition}, offset {offset}")]
+    Record {
+        /// Data partition.
+        partition: u16,
+        /// Offset of the entry.
+        offset: u64,
+    },
+    /// The engine is being shut down.
+    #[error("the engine is shutting down")]
+    Closed,
+}
+
+impl Error {
+    /// One wrong field.
+    pub(crate) fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError { field: field.into(), message: message.into(), not_found: false }])
+    }
+}
+
+/// What kind of failure of the log a caller meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFailure {
+    /// No space is left.
+    Full,
+    /// It cannot answer now; later it may.
+    Unavailable,
+    /// What it holds is not what was written.
+    Damaged,
+    /// It refused what it was asked.
+    Refused,
+}
+
+impl LogFailure {
+    /// The kind of an error of the log.
+    #[must_use]
+    pub fn of(error: &tactful_log::Error) -> Self {
+        use tactful_log::Error as Log;
+        match error {
+            Log::Full { .. } => Self::Full,
+            Log::Io { .. } | Log::Closed | Log::Overloaded { .. } | Log::Locked { .. } => Self::Unavailable,
+            Log::Corrupt { .. } | Log::Trimmed { .. } | Log::BeyondTail { .. } => Self::Damaged,
+            Log::NotALog { .. }
+            | Log::PartitionMismatch { .. }
+            | Log::OutOfRange { .. }
+            | Log::UnknownPartition { .. }
+            | Log::TooLarge { .. } => Self::Refused,
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The record of decisions, one row per decision and slot, joined with its outcomes. It needs the
+//! log alone, so a stopped server's directory can be read as well as a running one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use prost::Message;
+use prost_types::Timestamp;
+use tactful_log::{Log, Offset, Partition};
+use tactful_proto::storage::record::Body;
+use tactful_proto::storage::{ChosenBody, DecisionBody, LayoutField, LayoutUsed, OutcomeBody, Record};
+use tactful_proto::v1;
+use tactful_proto::v1::value::Kind;
+use tokio::sync::mpsc;
+
+use crate::error::Error;
+use crate::model::read_control;
+use crate::record::bytes_to_floats;
+
+/// Rows handed over at once.
+const ROWS_MAX: usize = 256;
+/// Entries read from the log at once.
+const READ_MAX: usize = 4_096;
+
+/// Sends the rows of all decisions made in `start_ms..end_ms`, partition by partition in log order.
+/// Ends early without error if the receiver is gone. Memory: the outcomes of one partition.
+///
+/// # Errors
+/// If the log fails or holds something that cannot be read.
+pub async fn export(
+    log: Arc<dyn Log>,
+    (start_ms, end_ms): (i64, i64),
+    rows: mpsc::Sender<Vec<v1::DecisionRow>>,
+) -> Result<(), Error> {
+    let layouts = read_control(log.as_ref()).await?.layouts;
+    for partition in 0..log.partitions() {
+        let tail = log.tail(Partition::Data(partition)).await?;
+        let mut exporter = Exporter {
+            partition,
+            layouts: &layouts,
+            outcomes: HashMap::new(),
+            range: (start_ms, end_ms),
+            rows: &rows,
+            page: Vec::with_capacity(ROWS_MAX),
+        };
+        let mut scan = Scan { log: log.as_ref(), partition, tail, after: 0 };
+        while let Some(records) = scan.next().await? {
+            records.into_iter().for_each(|record| exporter.collect(record));
+        }
+        scan.after = 0;
+        while let Some(records) = scan.next().await? {
+            for record in records {
+                exporter.emit(record);
+                if exporter.page.len() >= ROWS_MAX && !exporter.flush().await {
+                    return Ok(());
+                }
+            }
+        }
+        if !exporter.flush().await {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Reads one partition up to a tail, some records at a time.
+struct Scan<'a> {
+    log: &'a dyn Log,
+    partition: u16,
+    tail: Offset,
+    after: Offset,
+}
+
+impl Scan<'_> {
+    /// The next records; none at the tail. What the appliers skip as unreadable is skipped here as
+    /// well; they report it.
+    async fn next(&mut self) -> Result<Option<Vec<Record>>, Error> {
+        if self.after >= self.tail {
+            return Ok(None);
+        }
+        let entries = self.log.read(Partition::Data(self.partition), self.after, READ_MAX).await?;
+        let Some(last) = entries.last() else { return Ok(None) };
+        self.after = last.offset;
+        let within = entries.iter().take_while(|entry| entry.offset <= self.tail);
+        Ok(Some(within.filter_map(|entry| Record::decode(entry.payload.as_ref()).ok()).collect()))
+    }
+}
+
+/// Outcomes by whether the decision was external, and its id.
+type Outcomes = HashMap<(bool, String), Vec<(u64, OutcomeBody)>>;
+
+struct Exporter<'a> {
+    partition: u16,
+    layouts: &'a [LayoutUsed],
+    outcomes: Outcomes,
+    range: (i64, i64),
+    rows: &'a mpsc::Sender<Vec<v1::DecisionRow>>,
+    page: Vec<v1::DecisionRow>,
+}
+
+impl Exporter<'_> {
+    fn collect(&mut self, record: Record) {
+        if let Some(Body::Outcome(outcome)) = record.body {
+            let reports = self.outcomes.entry((outcome.external, outcome.decision_id.clone())).or_default();
+            // A retried report takes effect once, as in the fold.
+            if record.message_hash == 0 || reports.iter().all(|(hash, _)| *hash != record.message_hash) {
+                reports.push((record.message_hash, outcome));
+            }
+        }
+    }
+
+    fn emit(&mut self, record: Record) {
+        let Some(Body::Decision(decision)) = record.body else { return };
+        if !(self.range.0..self.range.1).contains(&decision.decided_ms) {
+            return;
+        }
+        let features = self.features(&decision);
+        for chosen in &decision.chosen {
+            let row = self.row(&record.subject_id, &decision, chosen, &features);
+            self.page.push(row);
+        }
+    }
+
+    /// Hands over the rows so far; false if nobody takes them any more.
+    async fn flush(&mut self) -> bool {
+        let page = std::mem::replace(&mut self.page, Vec::with_capacity(ROWS_MAX));
+        page.is_empty() || self.rows.send(page).await.is_ok()
+    }
+
+    fn features(&self, decision: &DecisionBody) -> std::collections::BTreeMap<String, v1::Value> {
+        let Some(layout) = self.layouts.iter().find(|layout| layout.hash == decision.layout) else {
+            tracing::warn!(partition = self.partition, "a decision names a field layout that the log does not hold");
+            return std::collections::BTreeMap::new();
+        };
+        let values = layout.fields.iter().zip(bytes_to_floats(&decision.fields));
+        values.filter_map(|(field, value)| Some((field.name.clone(), wire_value(field, value)?))).collect()
+    }
+
+    fn row(
+        &self,
+        subject_id: &str,
+        decision: &DecisionBody,
+        chosen: &ChosenBody,
+        features: &std::collections::BTreeMap<String, v1::Value>,
+    ) -> v1::DecisionRow {
+        v1::DecisionRow {
+            decision_id: decision.decision_id.clone(),
+            decision_time: Some(timestamp(decision.decided_ms)),
+            subject_id: subject_id.into(),
+            placement: chosen.placement.clone(),
+            channel: chosen.channel.clone(),
+            slot: chosen.slot as i32,
+            action_id: chosen.action_id.clone(),
+            selection_probability: chosen.selection_probability,
+            acceptance_probability: chosen.acceptance_probability,
+            priority: chosen.priority,
+            features: features.clone(),
+            selection: decision.selection,
+            ruleset_version: if decision.external { String::new() } else { format!("{:016x}", decision.ruleset) },
+            model_version: decision.model_version.clone(),
+            external: decision.external,
+            outcomes: self.outcomes_of(decision, chosen),
+            group: chosen.group.clone(),
+        }
+    }
+
+    fn outcomes_of(&self, decision: &DecisionBody, chosen: &ChosenBody) -> Vec<v1::Outcome> {
+        let Some(reports) = self.outcomes.get(&(decision.external, decision.decision_id.clone())) else {
+            return Vec::new();
+        };
+        let own = |outcome: &&OutcomeBody| {
+            decision.external || (outcome.action_id == chosen.action_id && outcome.placement == chosen.placement)
+        };
+        let mut outcomes: Vec<&OutcomeBody> = reports.iter().map(|(_, outcome)| outcome).filter(own).collect();
+        outcomes.sort_by_key(|outcome| (outcome.occurred_ms, outcome.r#type));
+        let wire = |outcome: &OutcomeBody| v1::Outcome {
+            r#type: outcome.r#type,
+            value: outcome.value,
+            occur_time: Some(timestamp(outcome.occurred_ms)),
+            reason_code: outcome.reason_code.clone(),
+        };
+        outcomes.into_iter().map(wire).collect()
+    }
+}
+
+/// A field's value on the wire; none if it is missing.
+fn wire_value(field: &LayoutField, value: f32) -> Option<v1::Value> {
+    if value.is_nan() {
+        return None;
+    }
+    let kind = match field.kind.as_str() {
+        "bool" => Kind::Flag(value != 0.0),
+        "category" => Kind::Text(field.vocabulary.get(value as usize)?.clone()),
+        _ => Kind::Number(f64::from(value)),
+    };
+    Some(v1::Value { kind: Some(kind) })
+}
+
+fn timestamp(ms: i64) -> Timestamp {
+    Timestamp { seconds: ms.div_euclid(1_000), nanos: (ms.rem_euclid(1_000) * 1_000_000) as i32 }
+}

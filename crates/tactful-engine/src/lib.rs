@@ -1,0 +1,31 @@
+//! The running system: customer rows in memory folded from the log, the ruleset that decides, the
+//! recorder that keeps every decision, and the catalogue and models that come and go.
+//!
+//! It knows neither gRPC nor HTTP: the server converts, this crate decides.
+
+mod applier;
+mod capture;
+pub mod catalog;
+mod clock;
+mod context;
+mod decide;
+mod engine;
+mod error;
+mod export;
+mod intake;
+mod model;
+mod options;
+mod record;
+mod recorder;
+mod replies;
+mod store;
+mod token;
+
+pub use context::{CustomerContext, FeatureLine, TimelineEntry};
+pub use decide::{DecideCommand, Decided};
+pub use engine::{Digests, Engine, Readiness};
+pub use error::{Error, LogFailure};
+pub use export::export;
+pub use intake::Accepted;
+pub use model::LoadedModel;
+pub use options::Options;

@@ -1,0 +1,31 @@
+//! What an operator may set about the engine.
+
+use serde::{Deserialize, Serialize};
+
+/// Bounds of the engine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Options {
+    /// Decisions that may wait to be recorded; beyond, they are served unlogged, flagged and counted.
+    pub recorder_queue_max: usize,
+    /// Answers kept for retries with the same request_id.
+    pub replies_max: usize,
+    /// How long an answer is kept for retries, in milliseconds.
+    pub replies_age_ms_max: i64,
+    /// How long a message id is remembered, in milliseconds of log time.
+    pub dedup_horizon_ms: i64,
+    /// Message ids remembered for each partition before the horizon counts.
+    pub dedup_ids_min: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            recorder_queue_max: 65_536,
+            replies_max: 65_536,
+            replies_age_ms_max: 300_000,
+            dedup_horizon_ms: 86_400_000,
+            dedup_ids_min: 1_000_000,
+        }
+    }
+}

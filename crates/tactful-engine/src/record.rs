@@ -1,0 +1,89 @@
+//! Records of the log as the core reads them, and the hashes that name messages.
+
+use tactful_core::catalog::OutcomeName;
+use tactful_core::hash;
+use tactful_core::state::{Chosen, EventKind, Value};
+use tactful_proto::storage::{ChosenBody, EventBody, Property};
+use tactful_proto::v1;
+
+/// Domains of message hashes: equal ids of two kinds are two messages.
+#[derive(Clone, Copy)]
+pub(crate) enum Domain {
+    Event = 1,
+    ExternalDecision = 2,
+    Outcome = 3,
+    Capture = 4,
+    Decision = 5,
+}
+
+/// Hash that names a producer's message; 0 for an empty id, which is never taken for a repeat.
+pub(crate) fn message_hash(domain: Domain, message_id: &str) -> u64 {
+    if message_id.is_empty() { 0 } else { hash::keyed(domain as u64, message_id.as_bytes()).max(1) }
+}
+
+/// Hash that names the captured form of an external decision.
+pub(crate) fn capture_hash(external: u64) -> u64 {
+    hash::keyed(Domain::Capture as u64, &external.to_le_bytes()).max(1)
+}
+
+/// A wire value as the core reads it; none if its kind is not set.
+pub(crate) fn value(value: &v1::Value) -> Option<Value<'_>> {
+    Some(match value.kind.as_ref()? {
+        v1::value::Kind::Number(number) => Value::Number(*number),
+        v1::value::Kind::Text(text) => Value::Text(text),
+        v1::value::Kind::Flag(flag) => Value::Flag(*flag),
+    })
+}
+
+/// Properties as the core reads them, in their order.
+pub(crate) fn properties(properties: &[Property]) -> Vec<(&str, Value<'_>)> {
+    properties.iter().filter_map(|property| Some((property.key.as_str(), value(property.value.as_ref()?)?))).collect()
+}
+
+/// The kind of an event; none for one that intake would have refused.
+pub(crate) fn event_kind(event: &EventBody) -> Option<EventKind> {
+    Some(match event.r#type() {
+        v1::EventType::Unspecified => return None,
+        v1::EventType::Identify => EventKind::Identify,
+        v1::EventType::Track => EventKind::Track,
+        v1::EventType::Page => EventKind::Page,
+        v1::EventType::Screen => EventKind::Screen,
+        v1::EventType::Group => EventKind::Group,
+        v1::EventType::Alias => EventKind::Alias,
+    })
+}
+
+/// The name of an outcome; none for one that intake would have refused.
+pub(crate) fn outcome_name(outcome: v1::OutcomeType) -> Option<OutcomeName> {
+    Some(match outcome {
+        v1::OutcomeType::Unspecified => return None,
+        v1::OutcomeType::Exposed => OutcomeName::Exposed,
+        v1::OutcomeType::Accepted => OutcomeName::Accepted,
+        v1::OutcomeType::Rejected => OutcomeName::Rejected,
+        v1::OutcomeType::Deferred => OutcomeName::Deferred,
+        v1::OutcomeType::Clicked => OutcomeName::Clicked,
+        v1::OutcomeType::Converted => OutcomeName::Converted,
+        v1::OutcomeType::Resolved => OutcomeName::Resolved,
+        v1::OutcomeType::NotPresented => OutcomeName::NotPresented,
+    })
+}
+
+/// Chosen slots as the core reads them.
+pub(crate) fn chosen(chosen: &[ChosenBody]) -> Vec<Chosen<'_>> {
+    chosen.iter().map(|slot| Chosen { action: &slot.action_id, channel: &slot.channel }).collect()
+}
+
+/// Floats as bytes, little endian.
+pub(crate) fn floats_to_bytes(floats: &[f32]) -> Vec<u8> {
+    floats.iter().flat_map(|float| float.to_le_bytes()).collect()
+}
+
+/// Slots as bytes, little endian.
+pub(crate) fn slots_to_bytes(slots: &[u64]) -> Vec<u8> {
+    slots.iter().flat_map(|slot| slot.to_le_bytes()).collect()
+}
+
+/// Bytes as floats; a torn tail is left out.
+pub(crate) fn bytes_to_floats(bytes: &[u8]) -> impl Iterator<Item = f32> + '_ {
+    bytes.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk))
+}

@@ -1,0 +1,91 @@
+//! Customer rows in memory: for each partition a concurrent map of boxed rows, the names that its
+//! interactions use, and how far its fold has come.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+use dashmap::DashMap;
+use foldhash::fast::RandomState;
+use tactful_core::hash;
+use tactful_core::state::{CustomerView, Digest, Names, Row, Schema, digest};
+
+/// Lock shards of a partition's map: readers and one applier share it.
+const SHARDS: usize = 16;
+
+/// All rows.
+pub(crate) struct Store {
+    partitions: Vec<PartitionRows>,
+}
+
+/// Rows of one partition.
+pub(crate) struct PartitionRows {
+    pub(crate) rows: DashMap<Box<str>, Row, RandomState>,
+    pub(crate) names: RwLock<Names>,
+    /// Offset of the last record that took effect.
+    pub(crate) applied: AtomicU64,
+    /// Latest event time folded, milliseconds since 1970; 0 if none.
+    pub(crate) watermark_ms: AtomicI64,
+}
+
+impl Store {
+    pub(crate) fn new(partitions: u16) -> Self {
+        Self { partitions: (0..partitions).map(|_| PartitionRows::new()).collect() }
+    }
+
+    /// The partition of a subject id.
+    pub(crate) fn of(&self, subject_id: &str) -> &PartitionRows {
+        let index = hash::partition(subject_id, self.partitions.len() as u16);
+        &self.partitions[usize::from(index)]
+    }
+
+    pub(crate) fn partition(&self, index: u16) -> &PartitionRows {
+        &self.partitions[usize::from(index)]
+    }
+
+    /// The view of a customer as of now. One look-up; the row is copied out under its shard's lock.
+    pub(crate) fn view(&self, schema: &Schema, subject_id: &str, now_ms: i64) -> CustomerView {
+        match self.of(subject_id).rows.get(subject_id) {
+            Some(row) => CustomerView::read(schema, &[row.value()], now_ms),
+            None => CustomerView::unknown(schema),
+        }
+    }
+
+    /// Digest of all rows. Walks everything: for checks, not for the decision path.
+    pub(crate) fn digest(&self, schema: &Schema) -> Digest {
+        let mut whole = Digest::default();
+        for partition in &self.partitions {
+            partition.read_names(|names| {
+                for entry in &partition.rows {
+                    whole += digest(schema, names, entry.key(), entry.value());
+                }
+            });
+        }
+        whole
+    }
+
+    /// Number of rows.
+    pub(crate) fn customers(&self) -> usize {
+        self.partitions.iter().map(|partition| partition.rows.len()).sum()
+    }
+}
+
+impl PartitionRows {
+    fn new() -> Self {
+        Self {
+            rows: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS),
+            names: RwLock::new(Names::default()),
+            applied: AtomicU64::new(0),
+            watermark_ms: AtomicI64::new(0),
+        }
+    }
+
+    /// Looks at the names, and within at rows: the lock order is names before rows, as in the
+    /// applier. A panic elsewhere leaves them whole: interning only appends.
+    pub(crate) fn read_names<T>(&self, look: impl FnOnce(&Names) -> T) -> T {
+        look(&self.names.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn watermark_ms(&self) -> i64 {
+        self.watermark_ms.load(Ordering::Relaxed)
+    }
+}

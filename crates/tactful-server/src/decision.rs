@@ -1,0 +1,144 @@
+//! DecisionService.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::Stream;
+use futures_util::StreamExt;
+use metrics::histogram;
+use prost::Message;
+use tactful_core::limits::{BATCH_MAX, ID_BYTES_MAX, ITEMS_MAX};
+use tactful_engine::{DecideCommand, Engine, Error};
+use tactful_proto::v1;
+use tactful_proto::v1::decision_service_server::DecisionService;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+use tonic_types::StatusExt;
+
+use crate::admission::Deadline;
+use crate::convert::{decide_response, millis, request_text};
+use crate::status;
+
+/// Pages of an export that may wait for a slow reader.
+const PAGES_MAX: usize = 4;
+
+/// Decides, records outcomes, exports.
+pub(crate) struct Decisions {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) streams: Arc<Semaphore>,
+}
+
+impl Decisions {
+    #[allow(clippy::result_large_err, reason = "tonic's own error type")]
+    fn decide_one(&self, request: v1::DecideRequest) -> Result<v1::DecideResponse, Status> {
+        let started = Instant::now();
+        for (field, text) in [("request_id", &request.request_id), ("matter_id", &request.matter_id)] {
+            if text.len() > ID_BYTES_MAX {
+                let message = format!("has {} bytes, at most {ID_BYTES_MAX} are allowed", text.len());
+                return Err(status::field(field, &message));
+            }
+        }
+        let command = DecideCommand {
+            text: request_text(&request),
+            request_id: &request.request_id,
+            matter_id: &request.matter_id,
+            live: request.mode() != v1::Mode::Test,
+            encoded: encoded(&request),
+        };
+        let decided = self.engine.decide(&command).map_err(|error| status::from_engine(&error))?;
+        let response = decide_response(&decided);
+        histogram!("tactful_decision_duration_seconds").record(started.elapsed());
+        Ok(response)
+    }
+}
+
+/// The request for the record; the record names the subject itself.
+fn encoded(request: &v1::DecideRequest) -> Vec<u8> {
+    v1::DecideRequest { subject_id: String::new(), ..request.clone() }.encode_to_vec()
+}
+
+#[tonic::async_trait]
+impl DecisionService for Decisions {
+    async fn decide(&self, request: Request<v1::DecideRequest>) -> Result<Response<v1::DecideResponse>, Status> {
+        Deadline::check(&request)?;
+        self.decide_one(request.into_inner()).map(Response::new)
+    }
+
+    async fn batch_decide(
+        &self,
+        request: Request<v1::BatchDecideRequest>,
+    ) -> Result<Response<v1::BatchDecideResponse>, Status> {
+        Deadline::check(&request)?;
+        let requests = request.into_inner().requests;
+        if requests.is_empty() || requests.len() > BATCH_MAX {
+            return Err(status::field("requests", &format!("has {} entries, give 1 to {BATCH_MAX}", requests.len())));
+        }
+        let mut results = Vec::with_capacity(requests.len());
+        for (index, request) in requests.into_iter().enumerate() {
+            results.push(batch_result(index, self.decide_one(request)));
+            // One decision is short; other calls of this thread get their turn in between.
+            tokio::task::yield_now().await;
+        }
+        Ok(Response::new(v1::BatchDecideResponse { results }))
+    }
+
+    async fn record_outcomes(
+        &self,
+        request: Request<v1::RecordOutcomesRequest>,
+    ) -> Result<Response<v1::RecordOutcomesResponse>, Status> {
+        Deadline::check(&request)?;
+        let outcomes = request.into_inner().outcomes;
+        if outcomes.is_empty() || outcomes.len() > ITEMS_MAX {
+            return Err(status::field("outcomes", &format!("has {} entries, give 1 to {ITEMS_MAX}", outcomes.len())));
+        }
+        let item = |outcome| v1::IngestItem { item: Some(v1::ingest_item::Item::Outcome(outcome)) };
+        let items = outcomes.into_iter().map(item).collect();
+        let answer = self.engine.ingest(items).await.map_err(|error| status::from_engine(&error))?;
+        Ok(Response::new(v1::RecordOutcomesResponse { accepted: answer.accepted as i64, errors: answer.errors }))
+    }
+
+    type ExportDecisionsStream = Pin<Box<dyn Stream<Item = Result<v1::ExportDecisionsResponse, Status>> + Send>>;
+
+    async fn export_decisions(
+        &self,
+        request: Request<v1::ExportDecisionsRequest>,
+    ) -> Result<Response<Self::ExportDecisionsStream>, Status> {
+        Deadline::check(&request)?;
+        let place = Arc::clone(&self.streams).try_acquire_owned().map_err(|_| status::overloaded("open streams"))?;
+        let request = request.into_inner();
+        let start = request.start_time.as_ref().map_or(i64::MIN, millis);
+        let end = request.end_time.as_ref().map_or(i64::MAX, millis);
+        if start >= end {
+            return Err(status::field("end_time", "is not after start_time"));
+        }
+        let (rows, pages) = mpsc::channel(PAGES_MAX);
+        let engine = Arc::clone(&self.engine);
+        let exporting = tokio::spawn(async move { engine.export((start, end), rows).await });
+        let pages = ReceiverStream::new(pages).map(|rows| Ok(v1::ExportDecisionsResponse { rows }));
+        let ending = futures_util::stream::once(async move {
+            let _place = place;
+            exporting.await.unwrap_or(Err(Error::Closed)).err().map(|error| Err(status::from_engine(&error)))
+        });
+        Ok(Response::new(Box::pin(pages.chain(ending.filter_map(std::future::ready)))))
+    }
+}
+
+fn batch_result(index: usize, result: Result<v1::DecideResponse, Status>) -> v1::BatchDecideResult {
+    use v1::batch_decide_result::Result as Answer;
+    let answer = match result {
+        Ok(response) => Answer::Response(response),
+        Err(status) => {
+            let details = status.get_error_details();
+            let violation = details.bad_request().and_then(|bad| bad.field_violations.first());
+            Answer::Error(v1::ItemError {
+                index: index as i64,
+                reason: details.error_info().map_or_else(String::new, |info| info.reason.clone()),
+                field: violation.map_or_else(String::new, |violation| violation.field.clone()),
+                message: status.message().into(),
+            })
+        }
+    };
+    v1::BatchDecideResult { result: Some(answer) }
+}

@@ -1,0 +1,67 @@
+//! EventService.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::{Stream, StreamExt};
+use tactful_core::limits::ITEMS_MAX;
+use tactful_engine::{Accepted, Engine};
+use tactful_proto::v1;
+use tactful_proto::v1::event_service_server::EventService;
+use tokio::sync::Semaphore;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::admission::Deadline;
+use crate::status;
+
+/// Batches of one stream that may be on their way to the log at a time.
+const BATCHES_IN_FLIGHT_MAX: usize = 16;
+
+/// Takes in events.
+pub(crate) struct Events {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) streams: Arc<Semaphore>,
+}
+
+#[tonic::async_trait]
+impl EventService for Events {
+    async fn ingest(&self, request: Request<v1::IngestRequest>) -> Result<Response<v1::IngestResponse>, Status> {
+        Deadline::check(&request)?;
+        let answer = ingest(&self.engine, request.into_inner().items).await?;
+        Ok(Response::new(v1::IngestResponse { accepted: answer.accepted as i64, errors: answer.errors }))
+    }
+
+    type IngestStreamStream = Pin<Box<dyn Stream<Item = Result<v1::IngestStreamResponse, Status>> + Send>>;
+
+    async fn ingest_stream(
+        &self,
+        request: Request<Streaming<v1::IngestStreamRequest>>,
+    ) -> Result<Response<Self::IngestStreamStream>, Status> {
+        let place = Arc::clone(&self.streams).try_acquire_owned().map_err(|_| status::overloaded("open streams"))?;
+        let engine = Arc::clone(&self.engine);
+        // Batches reach the log in their order: each hands over its entries when it is first polled,
+        // and `buffered` polls them in order. A slow log stops the reading, and so the sender.
+        let answers = request.into_inner().map(move |batch| {
+            // The place is given back when the stream, and with it this closure, is dropped.
+            let _held = &place;
+            let engine = Arc::clone(&engine);
+            async move {
+                let batch = batch?;
+                let answer = ingest(&engine, batch.items).await?;
+                Ok(v1::IngestStreamResponse {
+                    sequence: batch.sequence,
+                    accepted: answer.accepted as i64,
+                    errors: answer.errors,
+                })
+            }
+        });
+        Ok(Response::new(Box::pin(answers.buffered(BATCHES_IN_FLIGHT_MAX))))
+    }
+}
+
+async fn ingest(engine: &Engine, items: Vec<v1::IngestItem>) -> Result<Accepted, Status> {
+    if items.is_empty() || items.len() > ITEMS_MAX {
+        return Err(status::field("items", &format!("has {} entries, give 1 to {ITEMS_MAX}", items.len())));
+    }
+    engine.ingest(items).await.map_err(|error| status::from_engine(&error))
+}

@@ -1,0 +1,80 @@
+//! The one table from domain errors to gRPC codes. Every error carries `google.rpc.ErrorInfo`, bad
+//! input its field violations, overload the time after which to try again.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tactful_core::decide::FieldError;
+use tactful_engine::{Error, LogFailure};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+const DOMAIN: &str = "tactful";
+/// When an overloaded server may be asked again.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// The status of an engine's error.
+pub(crate) fn from_engine(error: &Error) -> Status {
+    match error {
+        Error::Invalid(fields) => invalid(fields),
+        Error::Catalog(problems) => plain(Code::FailedPrecondition, "CATALOG_REFUSED", &problems.join("\n")),
+        Error::Model(reason) => plain(Code::FailedPrecondition, "MODEL_REFUSED", reason),
+        Error::Log(log) => from_log(LogFailure::of(log), &log.to_string()),
+        Error::Record { .. } => plain(Code::DataLoss, "RECORD_UNREADABLE", &error.to_string()),
+        Error::Closed => plain(Code::Unavailable, "SHUTTING_DOWN", &error.to_string()),
+    }
+}
+
+/// Overload of a named bound.
+pub(crate) fn overloaded(what: &str) -> Status {
+    let mut details = info("OVERLOADED");
+    details.set_retry_info(Some(RETRY_AFTER));
+    Status::with_error_details(Code::ResourceExhausted, format!("too many {what}, try again shortly"), details)
+}
+
+/// The caller's deadline has passed.
+pub(crate) fn deadline_exceeded() -> Status {
+    plain(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", "the deadline passed before the work was done")
+}
+
+/// One wrong field.
+pub(crate) fn field(field: &str, message: &str) -> Status {
+    invalid(&[FieldError { field: field.into(), message: message.into(), not_found: false }])
+}
+
+/// A handler panicked: a defect of ours, told without its text, which may hold personal data.
+pub(crate) fn panicked() -> Status {
+    plain(Code::Internal, "INTERNAL", "an internal error; it was logged")
+}
+
+fn invalid(fields: &[FieldError]) -> Status {
+    let missing = fields.iter().all(|field| field.not_found);
+    let (code, reason) =
+        if missing { (Code::NotFound, "NOT_FOUND") } else { (Code::InvalidArgument, "INVALID_ARGUMENT") };
+    let mut details = info(reason);
+    for field in fields {
+        details.add_bad_request_violation(&field.field, &field.message);
+    }
+    let first = fields.first().map_or_else(String::new, |field| format!("{} {}", field.field, field.message));
+    let more = fields.len().saturating_sub(1);
+    let message = if more == 0 { first } else { format!("{first} (and {more} more)") };
+    Status::with_error_details(code, message, details)
+}
+
+fn from_log(failure: LogFailure, text: &str) -> Status {
+    let (code, reason) = match failure {
+        LogFailure::Full => (Code::ResourceExhausted, "LOG_FULL"),
+        LogFailure::Unavailable => (Code::Unavailable, "LOG_UNAVAILABLE"),
+        LogFailure::Damaged => (Code::DataLoss, "LOG_DAMAGED"),
+        LogFailure::Refused => (Code::InvalidArgument, "LOG_REFUSED"),
+    };
+    plain(code, reason, text)
+}
+
+fn plain(code: Code, reason: &str, message: &str) -> Status {
+    Status::with_error_details(code, message, info(reason))
+}
+
+fn info(reason: &str) -> ErrorDetails {
+    ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new())
+}

@@ -1,0 +1,159 @@
+//! The command line: every subcommand, its options, defaults and examples. It only declares and
+//! parses; what a command does lives in the module of that command.
+
+mod args;
+mod value;
+
+pub(crate) use args::{
+    CatalogCheckArgs, ContextArgs, DecideArgs, DemoArgs, ExportDecisionsArgs, IngestArgs, LoadArgs, OnError, ServeArgs,
+    ShowArgs, TrainArgs,
+};
+pub(crate) use value::Assignment;
+
+use clap::{Args, Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  tactful demo                                        a live server with simulated customers, for a minute
+  tactful serve --catalog catalog --data-dir data     a server on the embedded log
+  tactful ingest events.jsonl                         send Segment-shaped events to it
+  tactful decide customer:42 --placement web_home     what to say to one customer, and why
+  tactful context customer:42                         what is known of that customer
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
+
+/// Decides what to say or do next with one customer, and when to say nothing.
+#[derive(Debug, Parser)]
+#[command(name = "tactful", version, about, after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Global {
+    /// Address of the running server
+    #[arg(long, global = true, value_name = "URL", env = "TACTFUL_SERVER", default_value = DEFAULT_SERVER)]
+    pub(crate) server: String,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No progress bar and no summary; errors and results are still printed
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// Where a server listens unless told otherwise.
+pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:7411";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a server with simulated customers and watch it decide and learn
+    #[command(after_help = args::DEMO_EXAMPLES)]
+    Demo(DemoArgs),
+    /// Run the server
+    #[command(after_help = args::SERVE_EXAMPLES)]
+    Serve(ServeArgs),
+    /// Ask a running server for a decision
+    #[command(after_help = args::DECIDE_EXAMPLES)]
+    Decide(DecideArgs),
+    /// Send events, external decisions and outcomes to a running server
+    #[command(after_help = args::INGEST_EXAMPLES)]
+    Ingest(IngestArgs),
+    /// Show what is known of one customer, and why
+    #[command(after_help = args::CONTEXT_EXAMPLES)]
+    Context(ContextArgs),
+    /// Work on the catalogue of features, actions and rules
+    #[command(subcommand)]
+    Catalog(CatalogCommand),
+    /// Train, load and inspect models
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Write recorded data out
+    #[command(subcommand)]
+    Export(ExportCommand),
+}
+
+/// What to do with a catalogue.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CatalogCommand {
+    /// Check a catalogue as a whole; problems are listed with file, line, column and a hint
+    #[command(after_help = args::CATALOG_CHECK_EXAMPLES)]
+    Check(CatalogCheckArgs),
+}
+
+/// What to do with a model.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Train a model from the record of decisions
+    #[command(after_help = args::TRAIN_EXAMPLES)]
+    Train(TrainArgs),
+    /// Make a trained model the acceptance model of a running server
+    #[command(after_help = args::LOAD_EXAMPLES)]
+    Load(LoadArgs),
+    /// Check a model file and show what it holds
+    #[command(after_help = args::SHOW_EXAMPLES)]
+    Show(ShowArgs),
+}
+
+/// What to write out.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExportCommand {
+    /// Recorded decisions with their outcomes as JSON lines, one per decision and slot
+    #[command(after_help = args::EXPORT_EXAMPLES)]
+    Decisions(ExportDecisionsArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_declaration_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_leaf_command_has_an_example_that_parses() {
+        let mut leaves = 0;
+        let mut stack = vec![Cli::command()];
+        while let Some(command) = stack.pop() {
+            if command.has_subcommands() {
+                stack.extend(command.get_subcommands().cloned());
+                continue;
+            }
+            leaves += 1;
+            let help = command.get_after_help().expect("examples").to_string();
+            let examples: Vec<&str> = help.lines().map(str::trim).filter(|line| line.starts_with("tactful ")).collect();
+            assert!(!examples.is_empty(), "{} has no example", command.get_name());
+            for example in examples {
+                let call = example.split("  ").next().unwrap().split(['|', '>']).next().unwrap();
+                parse(call).unwrap_or_else(|problem| panic!("{call}: {problem}"));
+            }
+        }
+        assert_eq!(leaves, 10, "demo, serve, decide, ingest, context, check, train, load, show, decisions");
+    }
+
+    #[test]
+    fn global_options_may_follow_the_command() {
+        let cli = parse("tactful context customer:42 --json --server http://other:1").unwrap();
+        assert!(cli.global.json);
+        assert_eq!(cli.global.server, "http://other:1");
+    }
+
+    #[test]
+    fn a_negative_rate_is_refused() {
+        assert!(parse("tactful demo --rate 0").is_err());
+        assert!(parse("tactful demo --rate=-5").is_err());
+        assert!(parse("tactful demo --seconds=-1").is_err());
+    }
+}

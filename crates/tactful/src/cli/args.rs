@@ -1,0 +1,264 @@
+//! Options of each subcommand with defaults and examples. No command's logic.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, ValueEnum};
+use tactful_proto::v1;
+
+use super::value::{self, Assignment, PlacementSpec};
+
+pub(super) const DEMO_EXAMPLES: &str = "\
+Examples:
+  tactful demo
+  tactful demo --seconds 20 --customers 500 --rate 200
+  tactful demo --seed 7 --data-dir demo-data";
+
+/// Options of `demo`.
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// How long to run, in seconds
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) seconds: u64,
+    /// How many simulated customers
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) customers: u32,
+    /// Decisions per second to ask for
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) rate: u32,
+    /// Seed of the simulation: the same seed gives the same customers
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Catalogue to use instead of the demo's own
+    #[arg(long, value_name = "DIR")]
+    pub(crate) catalog: Option<PathBuf>,
+    /// Keep the data here instead of in a temporary directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+pub(super) const SERVE_EXAMPLES: &str = "\
+Examples:
+  tactful serve --catalog catalog --data-dir data
+  tactful serve --config tactful.toml --grpc-listen 127.0.0.1:7500
+  tactful serve --config tactful.toml --print-config
+
+Settings come from the defaults, then the file, then the environment
+(TACTFUL__SECTION__KEY), then the options; the later wins.";
+
+/// Options of `serve`.
+#[derive(Args, Debug)]
+pub(crate) struct ServeArgs {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Directory of the catalogue
+    #[arg(long, value_name = "DIR")]
+    pub(crate) catalog: Option<PathBuf>,
+    /// Directory of the embedded log and the snapshots
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Address of the gRPC API
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) grpc_listen: Option<SocketAddr>,
+    /// Address of metrics and health over HTTP
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) http_listen: Option<SocketAddr>,
+    /// Acceptance model to load at the start
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+    /// Print the settings in force, each with where it comes from, and exit
+    #[arg(long)]
+    pub(crate) print_config: bool,
+}
+
+pub(super) const DECIDE_EXAMPLES: &str = "\
+Examples:
+  tactful decide customer:42 --placement web_home
+  tactful decide customer:42 --placement web_home:3 --placement web_banner --explain full
+  tactful decide customer:42 --placement agent_desk --context topic=billing --context minutes_waiting=4
+  tactful decide customer:42 --placement web_home --set customer.age=71 --test --json";
+
+/// How much of the why and why-not to ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExplainLevel {
+    /// Actions and factors only
+    None,
+    /// Also reasons in plain words and the nearest losers
+    Reasons,
+    /// Also every candidate, with the rule that dropped it and exact contributions
+    Full,
+}
+
+impl From<ExplainLevel> for v1::Explain {
+    fn from(level: ExplainLevel) -> Self {
+        match level {
+            ExplainLevel::None => Self::None,
+            ExplainLevel::Reasons => Self::Reasons,
+            ExplainLevel::Full => Self::Full,
+        }
+    }
+}
+
+/// Options of `decide`.
+#[derive(Args, Debug)]
+pub(crate) struct DecideArgs {
+    /// Subject id of the customer
+    #[arg(value_name = "SUBJECT")]
+    pub(crate) subject: String,
+    /// Placement to fill, with how many actions (default: the catalogue's number); may be repeated
+    #[arg(long = "placement", short, value_name = "ID[:COUNT]", required = true, value_parser = value::placement)]
+    pub(crate) placements: Vec<PlacementSpec>,
+    /// Context field of the catalogue: number, true, false or text; may be repeated
+    #[arg(long, short, value_name = "KEY=VALUE", value_parser = value::assignment)]
+    pub(crate) context: Vec<Assignment>,
+    /// Read this feature with another value than the stored one; may be repeated
+    #[arg(long = "set", value_name = "FEATURE=VALUE", value_parser = value::assignment)]
+    pub(crate) overrides: Vec<Assignment>,
+    /// Let only this action compete; may be repeated
+    #[arg(long = "candidate", value_name = "ACTION")]
+    pub(crate) candidates: Vec<String>,
+    /// Do not show this action; may be repeated
+    #[arg(long = "exclude", value_name = "ACTION")]
+    pub(crate) excluded: Vec<String>,
+    /// The matter that the decision is about
+    #[arg(long, value_name = "ID")]
+    pub(crate) matter: Option<String>,
+    /// How much to explain
+    #[arg(long, value_enum, default_value_t = ExplainLevel::Reasons)]
+    pub(crate) explain: ExplainLevel,
+    /// A what-if without side effects: nothing is recorded
+    #[arg(long)]
+    pub(crate) test: bool,
+}
+
+pub(super) const INGEST_EXAMPLES: &str = "\
+Examples:
+  tactful ingest events.jsonl
+  tactful ingest - --on-error stop --json
+  tactful ingest history.jsonl --server http://10.0.0.5:7411
+
+One JSON object a line, as in the Segment specification (identify, track, page, screen, group, alias):
+  {\"type\":\"track\",\"userId\":\"customer:42\",\"event\":\"Order Placed\",\"messageId\":\"m1\",
+   \"timestamp\":\"2026-05-01T10:00:00Z\",\"channel\":\"web\",\"properties\":{\"total\":49.9}}
+Nested properties are joined by dots, an array is counted as NAME.count, properties.matter_id names the
+matter. Two more kinds take in what was decided elsewhere:
+  {\"type\":\"decision\",\"external_decision_id\":\"d1\",\"subject_id\":\"customer:42\",\"action_id\":\"upgrade\",
+   \"selection_probability\":0.5,\"decision_time\":\"2026-05-01T10:00:00Z\",\"context\":{\"topic\":\"billing\"}}
+  {\"type\":\"outcome\",\"external_decision_id\":\"d1\",\"subject_id\":\"customer:42\",\"outcome\":\"accepted\"}
+(each on one line)";
+
+/// What to do about a line that is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnError {
+    /// Send nothing more; what was already under way to the server still counts
+    Stop,
+    /// Report it and go on
+    Skip,
+}
+
+/// Options of `ingest`.
+#[derive(Args, Debug)]
+pub(crate) struct IngestArgs {
+    /// File of JSON lines, or - for standard input
+    #[arg(value_name = "FILE|-")]
+    pub(crate) file: PathBuf,
+    /// What to do about a line that is refused
+    #[arg(long, value_enum, default_value_t = OnError::Skip)]
+    pub(crate) on_error: OnError,
+}
+
+pub(super) const CONTEXT_EXAMPLES: &str = "\
+Examples:
+  tactful context customer:42
+  tactful context anon:af31 --json";
+
+/// Options of `context`.
+#[derive(Args, Debug)]
+pub(crate) struct ContextArgs {
+    /// Subject id of the customer
+    #[arg(value_name = "SUBJECT")]
+    pub(crate) subject: String,
+}
+
+pub(super) const CATALOG_CHECK_EXAMPLES: &str = "\
+Examples:
+  tactful catalog check
+  tactful catalog check path/to/catalog --json";
+
+/// Options of `catalog check`.
+#[derive(Args, Debug)]
+pub(crate) struct CatalogCheckArgs {
+    /// Directory of the catalogue
+    #[arg(value_name = "DIR", default_value = "catalog")]
+    pub(crate) dir: PathBuf,
+}
+
+pub(super) const TRAIN_EXAMPLES: &str = "\
+Examples:
+  tactful model train models/acceptance.toml --out acceptance.model
+  tactful model train models/acceptance.toml --out acceptance.model --card acceptance.md --data-dir data";
+
+/// Options of `model train`.
+#[derive(Args, Debug)]
+pub(crate) struct TrainArgs {
+    /// Recipe (TOML): target, inputs, split, seed
+    #[arg(value_name = "RECIPE")]
+    pub(crate) recipe: PathBuf,
+    /// Where to write the model; it appears there whole or not at all
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Read the record of a stopped server from its directory, instead of a running one's
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Also write a model card (Markdown)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) card: Option<PathBuf>,
+}
+
+pub(super) const LOAD_EXAMPLES: &str = "\
+Examples:
+  tactful model load acceptance.model";
+
+/// Options of `model load`.
+#[derive(Args, Debug)]
+pub(crate) struct LoadArgs {
+    /// Model file, as `tactful model train` writes it
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+pub(super) const SHOW_EXAMPLES: &str = "\
+Examples:
+  tactful model show acceptance.model
+  tactful model show acceptance.model --json";
+
+/// Options of `model show`.
+#[derive(Args, Debug)]
+pub(crate) struct ShowArgs {
+    /// Model file, as `tactful model train` writes it
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+pub(super) const EXPORT_EXAMPLES: &str = "\
+Examples:
+  tactful export decisions --out decisions.jsonl
+  tactful export decisions --since 2026-05-01T00:00:00Z --until 2026-06-01T00:00:00Z
+  tactful export decisions --data-dir data | head";
+
+/// Options of `export decisions`.
+#[derive(Args, Debug)]
+pub(crate) struct ExportDecisionsArgs {
+    /// File to write; standard output if not given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Only decisions made at or after this time (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = value::time)]
+    pub(crate) since: Option<jiff::Timestamp>,
+    /// Only decisions made before this time (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = value::time)]
+    pub(crate) until: Option<jiff::Timestamp>,
+    /// Read the record of a stopped server from its directory, instead of a running one's
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}

@@ -1,0 +1,92 @@
+//! `tactful demo`: a real server on the embedded log, simulated customers who live in real time, and
+//! what the server says to them, learnt from along the way. Everything goes over gRPC, as a backend
+//! would do it; the customers' true behaviour is known to the simulator alone.
+
+mod assets;
+mod drive;
+mod feed;
+mod learn;
+mod screen;
+mod tally;
+mod words;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use tactful_core::ruleset::Ruleset;
+
+use crate::cli::{DemoArgs, Global};
+use crate::output::Usage;
+use crate::serve::{self, Settings};
+
+/// Where the data goes unless told otherwise; made anew by each demo.
+const DATA_DIR: &str = ".tactful/demo";
+/// A folder that holds this file is a demo's, and may be cleared by the next one.
+const MARKER: &str = "demo-data";
+
+/// Runs the demo to its end or until it is interrupted.
+pub(crate) fn run(global: &Global, args: &DemoArgs) -> Result<ExitCode> {
+    serve::start_logging("warn")?;
+    let ruleset = ruleset(args.catalog.as_deref())?;
+    let data_dir = fresh(args.data_dir.as_deref().unwrap_or(Path::new(DATA_DIR)))?;
+    let mut settings = Settings { data_dir: data_dir.clone(), ..Settings::default() };
+    settings.server.grpc_listen.set_port(0);
+    settings.server.http_listen.set_port(0);
+    let background = serve::background()?;
+    let (engine, server) = background.block_on(serve::start(&settings, ruleset))?;
+    let customers = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let place = drive::Place { addresses: server.addresses(), data_dir, engine };
+    let outcome = customers.block_on(drive::run(global, args, &place));
+    background.block_on(server.stop());
+    outcome?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn ruleset(folder: Option<&Path>) -> Result<Ruleset> {
+    let Some(folder) = folder else {
+        return tactful_engine::catalog::compile(&assets::catalog())
+            .map_err(|problems| anyhow::anyhow!("the demo's own catalogue is wrong: {}", problems[0]));
+    };
+    serve::catalog(folder)
+}
+
+/// An empty folder for this demo. Only what a demo made is cleared.
+fn fresh(folder: &Path) -> Result<PathBuf> {
+    let taken = folder.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    if taken && !folder.join(MARKER).exists() {
+        let text = format!("{} is not empty and not a demo's: choose another --data-dir", folder.display());
+        return Err(Usage(text).into());
+    }
+    if taken {
+        std::fs::remove_dir_all(folder).with_context(|| format!("cannot clear {}", folder.display()))?;
+    }
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    std::fs::write(folder.join(MARKER), "made by tactful demo, cleared by the next one\n")?;
+    Ok(folder.to_path_buf())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_catalogue_compiles_and_the_recipe_parses() {
+        let ruleset = ruleset(None).unwrap();
+        assert!(ruleset.actions.len() >= 60);
+        assert!(tactful_models::Recipe::parse(assets::RECIPE).is_ok());
+    }
+
+    #[test]
+    fn only_a_demos_own_folder_is_cleared() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("data");
+        fresh(&folder).unwrap();
+        std::fs::write(folder.join("old"), "").unwrap();
+        fresh(&folder).unwrap();
+        assert!(!folder.join("old").exists());
+        std::fs::write(parent.path().join("precious"), "").unwrap();
+        assert!(fresh(parent.path()).unwrap_err().is::<Usage>());
+        assert!(parent.path().join("precious").exists());
+    }
+}

@@ -1,0 +1,48 @@
+//! The loop closes: the record of decisions comes back over the API, a model is trained from it,
+//! checked, kept in a file and loaded into the running server.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use futures_util::TryStreamExt;
+use tactful_models::{Dataset, Recipe, Report};
+use tactful_proto::v1::model_service_client::ModelServiceClient;
+use tactful_proto::v1::{LoadRequest, LoadResponse};
+use tonic::transport::Channel;
+
+use crate::cli::Global;
+use crate::client::{rows, status};
+
+/// What the retraining brought.
+pub(super) struct Learnt {
+    pub(super) report: Report,
+    pub(super) loaded: LoadResponse,
+    pub(super) file: PathBuf,
+    pub(super) took: Duration,
+}
+
+/// Trains once from everything recorded so far and loads the model.
+pub(super) async fn retrain(global: Global, channel: Channel, data_dir: PathBuf) -> Result<Learnt> {
+    let started = Instant::now();
+    let recipe = Recipe::parse(super::assets::RECIPE)?;
+    let mut dataset = Dataset::new(&recipe);
+    let mut rows = rows::of(&global, None, rows::Range::default()).await?;
+    while let Some(row) = rows.try_next().await? {
+        dataset.push(row)?;
+    }
+    let now_ms = super::drive::now_ms();
+    // Training computes for a while: beside the customers, not in their way.
+    let trained =
+        tokio::task::spawn_blocking(move || tactful_models::train(&recipe, dataset, now_ms, &mut |_| {})).await??;
+    let file = write(&data_dir, &trained.artifact)?;
+    let request = LoadRequest { artifact: trained.artifact };
+    let loaded = ModelServiceClient::new(channel).load(request).await.map_err(|refused| status::refused(&refused))?;
+    Ok(Learnt { report: trained.report, loaded: loaded.into_inner(), file, took: started.elapsed() })
+}
+
+fn write(data_dir: &Path, artifact: &[u8]) -> Result<PathBuf> {
+    let file = data_dir.join("acceptance.model");
+    std::fs::write(&file, artifact)?;
+    Ok(file)
+}

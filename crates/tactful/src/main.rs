@@ -1,0 +1,47 @@
+//! The binary: parses the command line, dispatches, turns an error into a message and an exit code
+//! (0 done, 1 refused or failed, 2 wrong usage). It holds no logic of any command.
+
+mod catalog;
+mod cli;
+mod client;
+mod config;
+mod demo;
+mod output;
+mod render;
+mod segment;
+mod serve;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+use cli::{CatalogCommand, Cli, Command, ExportCommand, Global, ModelCommand};
+
+#[global_allocator]
+static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    dispatch(&global, command).unwrap_or_else(|error| output::failure(&error))
+}
+
+fn dispatch(global: &Global, command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Decide(args) => block_on(client::decide::run(global, &args)),
+        Command::Ingest(args) => block_on(client::ingest::run(global, &args)),
+        Command::Context(args) => block_on(client::context::run(global, &args)),
+        Command::Export(ExportCommand::Decisions(args)) => block_on(client::export::run(global, &args)),
+        Command::Model(ModelCommand::Train(args)) => block_on(client::model::train(global, &args)),
+        Command::Model(ModelCommand::Load(args)) => block_on(client::model::load(global, &args)),
+        Command::Model(ModelCommand::Show(args)) => client::model::show(global, &args),
+        Command::Catalog(CatalogCommand::Check(args)) => catalog::check(global, &args),
+        Command::Serve(args) => serve::run(global, &args),
+        Command::Demo(args) => demo::run(global, &args),
+    }
+}
+
+/// Runs one client command; one thread is enough for one connection.
+fn block_on(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(command)
+}

@@ -1,0 +1,204 @@
+//! What is known of one customer: features with state and derivation, open matters, timeline.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+use tactful_proto::v1::{FeatureReading, FeatureState, GetContextResponse, Interaction, Matter};
+
+use super::{table::Table, value};
+use crate::output::Render;
+
+impl Render for GetContextResponse {
+    fn json(&self) -> Value {
+        json!({
+            "subject_id": self.subject_id,
+            "known": self.known,
+            "features": self.features.iter().map(feature_json).collect::<Vec<_>>(),
+            "open_matters": self.open_matters.iter().map(matter_json).collect::<Vec<_>>(),
+            "timeline": self.timeline.iter().map(interaction_json).collect::<Vec<_>>(),
+            "feature_watermark": value::time(self.feature_watermark.as_ref()),
+            "server_time": value::time(self.server_time.as_ref()),
+        })
+    }
+
+    fn text(&self) -> String {
+        let mut out = format!("{}   as of {}\n", self.subject_id, value::time_text(self.server_time.as_ref()));
+        if !self.known {
+            out += "  nothing was ever heard of this customer\n";
+        }
+        for (title, table) in [
+            ("open matters", matters_table(self)),
+            ("features", features_table(self)),
+            ("timeline, newest first", timeline_table(self)),
+        ] {
+            let rows = table.render("  ");
+            if !rows.is_empty() {
+                let _ = write!(out, "\n{title}\n{rows}");
+            }
+        }
+        out
+    }
+}
+
+fn matters_table(response: &GetContextResponse) -> Table {
+    let now = response.server_time.as_ref();
+    let mut table = Table::new(&["matter", "type", "state", "opened", "last heard", "reopened", "channel"]);
+    for matter in &response.open_matters {
+        table.row([
+            matter.matter_id.clone(),
+            matter.r#type.clone(),
+            value::word(matter.state().as_str_name(), "MATTER_STATE_").replace('_', " "),
+            value::ago(matter.opened_time.as_ref(), now),
+            value::ago(matter.updated_time.as_ref(), now),
+            if matter.reopenings == 0 { String::new() } else { format!("{} x", matter.reopenings) },
+            matter.channel.clone(),
+        ]);
+    }
+    table
+}
+
+fn features_table(response: &GetContextResponse) -> Table {
+    let now = response.server_time.as_ref();
+    let mut table = Table::new(&["feature", "value", "state", "evidence", "purpose", "comes from"]);
+    for feature in &response.features {
+        let state = match feature.state() {
+            FeatureState::Present => String::new(),
+            other => value::word(other.as_str_name(), "FEATURE_STATE_"),
+        };
+        table.row([
+            feature.name.clone(),
+            value::text(feature.value.as_ref()),
+            state,
+            value::ago(feature.evidence_time.as_ref(), now),
+            feature.purpose.clone(),
+            feature.derivation.clone(),
+        ]);
+    }
+    table
+}
+
+fn timeline_table(response: &GetContextResponse) -> Table {
+    let mut table = Table::new(&["time", "kind", "what", "action", "channel", "matter"]);
+    for interaction in &response.timeline {
+        let same = interaction.action_id == interaction.name;
+        table.row([
+            value::time_text(interaction.time.as_ref()),
+            interaction.kind.clone(),
+            interaction.name.clone(),
+            if same { String::new() } else { interaction.action_id.clone() },
+            interaction.channel.clone(),
+            interaction.matter_id.clone(),
+        ]);
+    }
+    table
+}
+
+fn feature_json(feature: &FeatureReading) -> Value {
+    json!({
+        "name": feature.name,
+        "value": feature.value.as_ref().map_or(Value::Null, value::json),
+        "state": value::name(feature.state().as_str_name(), "FEATURE_STATE_"),
+        "evidence_time": value::time(feature.evidence_time.as_ref()),
+        "derivation": feature.derivation,
+        "purpose": feature.purpose,
+    })
+}
+
+fn matter_json(matter: &Matter) -> Value {
+    json!({
+        "matter_id": matter.matter_id,
+        "type": matter.r#type,
+        "state": value::name(matter.state().as_str_name(), "MATTER_STATE_"),
+        "opened_time": value::time(matter.opened_time.as_ref()),
+        "updated_time": value::time(matter.updated_time.as_ref()),
+        "reopenings": matter.reopenings,
+        "channel": matter.channel,
+    })
+}
+
+fn interaction_json(interaction: &Interaction) -> Value {
+    json!({
+        "time": value::time(interaction.time.as_ref()),
+        "kind": interaction.kind,
+        "name": interaction.name,
+        "channel": interaction.channel,
+        "matter_id": interaction.matter_id,
+        "action_id": interaction.action_id,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_types::Timestamp;
+    use tactful_proto::v1::{self, MatterState, value::Kind};
+
+    use super::*;
+
+    fn at(seconds: i64) -> Option<Timestamp> {
+        Some(Timestamp { seconds, nanos: 0 })
+    }
+
+    fn response() -> GetContextResponse {
+        let age = FeatureReading {
+            name: "customer.age".into(),
+            value: Some(v1::Value { kind: Some(Kind::Number(44.0)) }),
+            state: FeatureState::Present.into(),
+            evidence_time: at(1_000),
+            derivation: "last of trait age".into(),
+            purpose: "service".into(),
+        };
+        let denied = FeatureReading {
+            name: "customer.income".into(),
+            state: FeatureState::Denied.into(),
+            ..FeatureReading::default()
+        };
+        let matter = Matter {
+            matter_id: "fault:9".into(),
+            r#type: "fault".into(),
+            state: MatterState::WaitingOnCompany.into(),
+            opened_time: at(500),
+            updated_time: at(900),
+            reopenings: 1,
+            channel: "phone".into(),
+        };
+        let event = Interaction {
+            time: at(900),
+            kind: "event".into(),
+            name: "Fault Reported".into(),
+            ..Interaction::default()
+        };
+        GetContextResponse {
+            subject_id: "customer:42".into(),
+            known: true,
+            features: vec![age, denied],
+            timeline: vec![event],
+            open_matters: vec![matter],
+            feature_watermark: at(1_000),
+            server_time: at(1_060),
+        }
+    }
+
+    #[test]
+    fn the_text_has_features_matters_and_timeline() {
+        let text = response().text();
+        for part in [
+            "fault:9  fault  waiting on company",
+            "1 x",
+            "customer.age     44             60 s ago",
+            "customer.income  -      denied",
+            "1970-01-01 00:15:00Z  event  Fault Reported",
+        ] {
+            assert!(text.contains(part), "{part} not in\n{text}");
+        }
+        assert!(GetContextResponse::default().text().contains("nothing was ever heard"));
+    }
+
+    #[test]
+    fn the_json_has_the_names_of_the_api() {
+        let json = response().json();
+        assert_eq!(json["features"][0]["value"], 44.0);
+        assert_eq!(json["features"][1]["value"], Value::Null);
+        assert_eq!(json["open_matters"][0]["state"], "waiting_on_company");
+        assert_eq!(json["timeline"][0]["time"], "1970-01-01T00:15:00Z");
+    }
+}

@@ -1,0 +1,172 @@
+//! Models: what was trained, what was loaded, what a file holds.
+
+use std::{fmt::Write, path::Path};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tactful_core::score::{Head, Scope};
+use tactful_models::{Report, artifact::Loaded};
+use tactful_proto::v1::LoadResponse;
+
+use super::table::Table;
+use crate::output::Render;
+
+impl Render for LoadResponse {
+    fn json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "version": self.version,
+            "ruleset_version": self.ruleset_version,
+            "action_heads": self.action_heads,
+        })
+    }
+
+    fn text(&self) -> String {
+        let Self { name, version, ruleset_version, action_heads } = self;
+        format!(
+            "{name} {version} decides now: {action_heads} actions with a head of their own, ruleset {ruleset_version}\n"
+        )
+    }
+}
+
+/// A model that was just trained.
+pub(crate) struct TrainedModel<'a> {
+    /// What went in and how good it is.
+    pub(crate) report: &'a Report,
+    /// Where it was written.
+    pub(crate) file: &'a Path,
+}
+
+impl Render for TrainedModel<'_> {
+    fn json(&self) -> Value {
+        let report = serde_json::to_value(self.report).expect("a report has text keys only");
+        json!({ "file": self.file.display().to_string(), "report": report })
+    }
+
+    fn text(&self) -> String {
+        let file = self.file.display();
+        format!("{}\nwritten to {file}; load it with: tactful model load {file}\n", self.report.to_string().trim_end())
+    }
+}
+
+/// A model file, checked.
+pub(crate) struct ShownModel<'a> {
+    /// What it holds.
+    pub(crate) loaded: &'a Loaded,
+    /// Size of the file.
+    pub(crate) bytes: usize,
+}
+
+impl Render for ShownModel<'_> {
+    fn json(&self) -> Value {
+        let Loaded { model, golden_rows, lineage, metrics, .. } = self.loaded;
+        let inputs = model.inputs.iter();
+        json!({
+            "name": model.name,
+            "version": model.version,
+            "bytes": self.bytes,
+            "inputs": inputs.map(|input| json!({ "name": input.name, "kind": input.kind.name() })).collect::<Vec<_>>(),
+            "columns": model.columns.len(),
+            "heads": model.heads.iter().map(head_json).collect::<Vec<_>>(),
+            "golden_rows": golden_rows.len(),
+            "lineage": lineage,
+            "metrics": metrics,
+        })
+    }
+
+    fn text(&self) -> String {
+        let Loaded { model, golden_rows, lineage, metrics, .. } = self.loaded;
+        let mut out = format!("{} {}: sound, {} bytes\n", model.name, model.version, self.bytes);
+        let (inputs, columns, golden) = (model.inputs.len(), model.columns.len(), golden_rows.len());
+        let _ = writeln!(out, "  {inputs} inputs in {columns} columns, {golden} golden rows reproduced");
+        let (first, last) = (day(lineage.first_decision_ms), day(lineage.last_decision_ms));
+        let _ = writeln!(
+            out,
+            "  trained on {} rows, tested on {}, decisions of {first} to {last}, seed {}, code {}",
+            lineage.train_rows, lineage.test_rows, lineage.seed, lineage.code_version
+        );
+        for (name, value) in metrics {
+            let _ = writeln!(out, "  {name}: {value:.5}");
+        }
+        let names: Vec<&str> = model.inputs.iter().map(|input| input.name.as_str()).collect();
+        let _ = writeln!(out, "\ninputs\n  {}", names.join(", "));
+        let _ = write!(out, "\nheads\n{}", heads_table(&model.heads).render("  "));
+        out
+    }
+}
+
+fn heads_table(heads: &[Head]) -> Table {
+    let mut table = Table::new(&["scope", "id", "rows", "positive", "rate %"]);
+    for head in heads {
+        let rate = if head.rows == 0 { 0.0 } else { 100.0 * head.positives as f64 / head.rows as f64 };
+        table.row([
+            scope(head.scope).into(),
+            head.id.clone(),
+            head.rows.to_string(),
+            head.positives.to_string(),
+            format!("{rate:.2}"),
+        ]);
+    }
+    table
+}
+
+fn head_json(head: &Head) -> Value {
+    json!({ "scope": scope(head.scope), "id": head.id, "rows": head.rows, "positives": head.positives })
+}
+
+fn scope(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Action => "action",
+        Scope::Group => "group",
+        Scope::Global => "global",
+    }
+}
+
+fn day(millis: i64) -> String {
+    Timestamp::from_millisecond(millis).map_or("-".into(), |time| time.strftime("%Y-%m-%d").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use tactful_core::{
+        layout::FieldKind,
+        score::{LinearModel, ModelInput},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_shown_model_lists_inputs_heads_and_metrics() {
+        let head = Head {
+            scope: Scope::Action,
+            id: "upgrade".into(),
+            weights: vec![1.0],
+            bias: 0.0,
+            rows: 200,
+            positives: 50,
+        };
+        let model = LinearModel {
+            name: "acceptance".into(),
+            version: "abc".into(),
+            inputs: vec![ModelInput { name: "customer.age".into(), kind: FieldKind::Number }],
+            heads: vec![head],
+            ..LinearModel::default()
+        };
+        let loaded = Loaded {
+            model,
+            golden_rows: Vec::new(),
+            lineage: Default::default(),
+            metrics: [("auc".to_owned(), 0.75)].into(),
+            sha256: [0; 32],
+        };
+        let shown = ShownModel { loaded: &loaded, bytes: 100 };
+        let text = shown.text();
+        for part in
+            ["acceptance abc: sound, 100 bytes", "auc: 0.75000", "customer.age", "upgrade   200        50   25.00"]
+        {
+            assert!(text.contains(part), "{part} not in\n{text}");
+        }
+        assert_eq!(shown.json()["heads"][0]["positives"], 50);
+        assert_eq!(shown.json()["metrics"]["auc"], 0.75);
+    }
+}

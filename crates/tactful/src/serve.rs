@@ -1,0 +1,167 @@
+//! `tactful serve`: settings, catalogue, log, engine and server, in this order; then it waits for
+//! the signal to drain. A wrong setting or catalogue ends it before any port opens.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use tactful_core::ruleset::Ruleset;
+use tactful_engine::Engine;
+use tactful_log::EmbeddedLog;
+use tactful_server::{Addresses, Server, telemetry};
+use tokio::signal::unix::{SignalKind, signal};
+use toml::Value;
+
+use crate::cli::{Global, ServeArgs};
+use crate::config::{self, Loaded};
+use crate::output::{self, Usage};
+
+/// Everything that an operator may set.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Settings {
+    /// Folder of the catalogue.
+    pub(crate) catalog: PathBuf,
+    /// Folder of the log.
+    pub(crate) data_dir: PathBuf,
+    /// Model to load at the start; empty takes the one loaded last.
+    pub(crate) model: PathBuf,
+    /// Data partitions of a new log; fixed once it exists.
+    pub(crate) partitions: u16,
+    /// What is logged, in the form of RUST_LOG.
+    pub(crate) log: String,
+    /// Addresses and bounds of the server.
+    pub(crate) server: tactful_server::Options,
+    /// Bounds of the engine.
+    pub(crate) engine: tactful_engine::Options,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            catalog: "catalog".into(),
+            data_dir: ".tactful".into(),
+            model: PathBuf::new(),
+            partitions: 16,
+            log: "info".into(),
+            server: tactful_server::Options::default(),
+            engine: tactful_engine::Options::default(),
+        }
+    }
+}
+
+/// Runs the server until SIGTERM or SIGINT.
+pub(crate) fn run(global: &Global, args: &ServeArgs) -> Result<ExitCode> {
+    let loaded = settings(args)?;
+    if args.print_config {
+        output::print(&loaded.print())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let settings = loaded.options;
+    start_logging(&settings.log)?;
+    let ruleset = catalog(&settings.catalog)?;
+    background()?.block_on(serve(global, settings, ruleset))
+}
+
+/// The runtime of everything that is not a request: log, appliers, recorder, HTTP.
+pub(crate) fn background() -> Result<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.context("cannot make a runtime")
+}
+
+/// The compiled catalogue of a folder.
+pub(crate) fn catalog(folder: &std::path::Path) -> Result<Ruleset> {
+    tactful_engine::catalog::load(folder).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("the catalogue in {} has {} problem(s)\n{}", folder.display(), lines.len(), lines.join("\n"))
+    })
+}
+
+/// A server with its engine on the embedded log below a folder.
+pub(crate) async fn start(settings: &Settings, ruleset: Ruleset) -> Result<(Arc<Engine>, Server)> {
+    telemetry::metrics();
+    let options = tactful_log::Options { partitions: settings.partitions, ..tactful_log::Options::default() };
+    let folder = settings.data_dir.join("log");
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let log = Arc::new(EmbeddedLog::open(&folder, options)?);
+    let engine = Engine::start(log, ruleset, &settings.engine).await?;
+    if !settings.model.as_os_str().is_empty() {
+        let bytes = std::fs::read(&settings.model)
+            .map_err(|error| Usage(format!("cannot read model {}: {error}", settings.model.display())))?;
+        engine.load_model(bytes.into()).await?;
+    }
+    let server = Server::start(Arc::clone(&engine), &settings.server)?;
+    Ok((engine, server))
+}
+
+async fn serve(global: &Global, settings: Settings, ruleset: Ruleset) -> Result<ExitCode> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (engine, server) = start(&settings, ruleset).await?;
+    warn_if_open(server.addresses());
+    tokio::select! {
+        () = engine.caught_up() => announce(global, server.addresses(), &engine)?,
+        _signal = terminate.recv() => return stop(server).await,
+        _signal = interrupt.recv() => return stop(server).await,
+    }
+    tokio::select! {
+        _signal = terminate.recv() => {}
+        _signal = interrupt.recv() => {}
+    }
+    stop(server).await
+}
+
+async fn stop(server: Server) -> Result<ExitCode> {
+    tracing::info!("draining");
+    server.stop().await;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The one line on standard output that programs wait for.
+fn announce(global: &Global, addresses: Addresses, engine: &Engine) -> Result<()> {
+    let ruleset = engine.ruleset();
+    let model = ruleset.bank().map_or("none", |bank| bank.version());
+    tracing::info!(customers = engine.customers(), model, durability = engine.durability(), "ready");
+    if global.json {
+        let line = serde_json::json!({ "grpc": addresses.grpc.to_string(), "http": addresses.http.to_string() });
+        return Ok(output::print(&format!("{line}\n"))?);
+    }
+    Ok(output::print(&format!("tactful ready grpc={} http={}\n", addresses.grpc, addresses.http))?)
+}
+
+fn warn_if_open(addresses: Addresses) {
+    for (what, address) in [("gRPC", addresses.grpc), ("HTTP", addresses.http)] {
+        if !address.ip().is_loopback() {
+            tracing::warn!(%address, "{what} listens beyond this machine and knows no authentication yet");
+        }
+    }
+}
+
+fn settings(args: &ServeArgs) -> Result<Loaded<Settings>> {
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| Value::from(path.to_string_lossy().as_ref()));
+    let text = |address: Option<std::net::SocketAddr>| address.map(|address| Value::from(address.to_string()));
+    let flags = config::flags([
+        ("catalog", path(&args.catalog)),
+        ("data_dir", path(&args.data_dir)),
+        ("model", path(&args.model)),
+        ("server.grpc_listen", text(args.grpc_listen)),
+        ("server.http_listen", text(args.http_listen)),
+    ]);
+    let loaded: Loaded<Settings> = config::load(args.config.as_deref(), config::environment(), flags)
+        .map_err(|error| Usage(format!("{error:#}")))?;
+    if loaded.options.partitions == 0 {
+        bail!(Usage("partitions is 0: give 1 or more, the default is 16".into()));
+    }
+    Ok(loaded)
+}
+
+/// Logs go to standard error, so that standard output stays for results.
+pub(crate) fn start_logging(filter: &str) -> Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .map_err(|error| Usage(format!("log = {filter:?} is no log filter: {error}")))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    Ok(())
+}
