@@ -16,6 +16,7 @@ use crate::capture::{Captures, capture};
 use crate::model::Slot;
 use crate::options::Options;
 use crate::record::{self, chosen, properties};
+use crate::recorder::Queued;
 use crate::store::{PartitionRows, Store};
 
 /// Entries read from the log at once.
@@ -180,4 +181,4 @@ fn fold_entry(schema: &Schema, rows: &PartitionRows, record: &Record, entry: &En
 }
 
 /// Queue to the recorder for captured decisions.
-pub(crate) type CaptureQueue = mpsc::Sender<Record>;
+pub(crate) type CaptureQueue = mpsc::Sender<Queued>;

@@ -14,6 +14,7 @@ use tactful_proto::storage::{ChosenBody, DecisionBody, ExternalDecisionBody, Rec
 use crate::applier::CaptureQueue;
 use crate::decide::field_value;
 use crate::record::{capture_hash, floats_to_bytes, properties, slots_to_bytes};
+use crate::recorder::Queued;
 use crate::store::PartitionRows;
 
 /// Captured decisions on their way to the log.
@@ -50,7 +51,7 @@ impl Captures {
     }
 
     async fn send(&self, record: Record) {
-        if self.queue.send(record).await.is_err() {
+        if self.queue.send(Queued::Record(record)).await.is_err() {
             // The engine is closing; the next start captures it again from the log.
             tracing::debug!("a captured decision waits for the next start");
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use metrics::counter;
 use tactful_core::decide::{Decision, Request, RequestText, Selection, decide};
 use tactful_core::layout::FieldKind;
+use tactful_core::limits::{COUNT_MAX, FIELDS_MAX, ID_BYTES_MAX, PLACEMENTS_MAX, SLOTS_MAX};
 use tactful_core::ruleset::Ruleset;
 use tactful_core::state::{CustomerView, Value};
 use tactful_proto::storage::record::Body;
@@ -16,6 +17,22 @@ use crate::clock::now_ms;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::record::{Domain, floats_to_bytes, message_hash, slots_to_bytes};
+
+/// Longest request that a record holds.
+const REQUEST_BYTES_MAX: usize = 512 << 10;
+/// Most bytes of one chosen slot: four ids and numbers.
+const CHOSEN_BYTES_MAX: usize = 4 * ID_BYTES_MAX + 64;
+/// Beside request and view: ids, hashes, versions.
+const RECORD_REST_BYTES: usize = 8 * ID_BYTES_MAX;
+const _: () = assert!(
+    REQUEST_BYTES_MAX
+        + 8 * SLOTS_MAX
+        + 4 * FIELDS_MAX
+        + PLACEMENTS_MAX * COUNT_MAX * CHOSEN_BYTES_MAX
+        + RECORD_REST_BYTES
+        <= tactful_log::ENTRY_BYTES_MAX,
+    "every record fits into an entry of the log"
+);
 
 /// A request for a decision.
 #[derive(Debug)]
@@ -84,12 +101,22 @@ impl Engine {
         if command.live {
             decided.id = self.tokens.decision_id(subject_id, now_ms);
             decided.tokens = self.seal(subject_id, &decided);
-            if !self.recorder.record(record(&decided, &view, command, seed)) {
+            if !self.record(&decided, &view, command, seed) {
                 decided.degraded.push("UNLOGGED");
             }
         }
         count(&decided);
         decided
+    }
+
+    /// Queues the record of a decision. False if it is unlogged: the queue is full, or the request is
+    /// too long for an entry of the log.
+    fn record(&self, decided: &Decided, view: &CustomerView, command: &DecideCommand<'_>, seed: u64) -> bool {
+        if command.encoded.len() > REQUEST_BYTES_MAX {
+            self.recorder.leave_out();
+            return false;
+        }
+        self.recorder.record(record(decided, view, command, seed))
     }
 
     /// What is missing right now.

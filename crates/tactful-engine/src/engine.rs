@@ -25,6 +25,8 @@ use crate::token::Tokens;
 
 /// Key of the log under which the secret of the outcome tokens is kept.
 const TOKEN_KEY: &str = "outcome-token-key";
+/// How long an export waits for the record of what was decided before it.
+const FLUSH_MAX: Duration = Duration::from_secs(5);
 
 /// The running system.
 pub struct Engine {
@@ -158,6 +160,15 @@ impl Engine {
         Ok(())
     }
 
+    /// Returns once every decision of before the call is in the log: own ones, and the captured form
+    /// of those made elsewhere.
+    async fn recorded(&self) -> Result<(), Error> {
+        // A captured form is queued before its place in the log counts as applied.
+        self.applied_all().await?;
+        self.recorder.flush().await;
+        Ok(())
+    }
+
     /// Digests of all rows: walks everything, for checks.
     #[must_use]
     pub fn digests(&self) -> Digests {
@@ -184,11 +195,17 @@ impl Engine {
         self.log.durability()
     }
 
-    /// Streams the record of decisions: see [`crate::export()`].
+    /// Streams the record of decisions: see [`crate::export()`]. What was decided or acknowledged
+    /// before the call is in it, captured decisions included, unless the log is out of order.
     ///
     /// # Errors
     /// As [`crate::export()`].
     pub async fn export(&self, range: (i64, i64), rows: mpsc::Sender<Vec<v1::DecisionRow>>) -> Result<(), Error> {
+        if let Ok(applied) = tokio::time::timeout(FLUSH_MAX, self.recorded()).await {
+            applied?;
+        } else {
+            tracing::warn!("an export begins before everything was recorded");
+        }
         crate::export(Arc::clone(&self.log), range, rows).await
     }
 
@@ -197,13 +214,16 @@ impl Engine {
     pub async fn close(&self, within: Duration) {
         self.closing.send_replace(true);
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut running: Vec<JoinHandle<()>> = tasks.appliers.into_iter().chain(tasks.recorder).collect();
         let drained = async {
-            for task in tasks.appliers.into_iter().chain(tasks.recorder) {
+            for task in &mut running {
                 let _stopped = task.await;
             }
         };
         if tokio::time::timeout(within, drained).await.is_err() {
             tracing::warn!("stopped before everything was recorded");
+            // What still waits for the log would hold it open, and with it its directory.
+            running.iter().for_each(JoinHandle::abort);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The record of decisions, one row per decision and slot, joined with its outcomes. It needs the
 //! log alone, so a stopped server's directory can be read as well as a running one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use prost::Message;
@@ -23,7 +23,8 @@ const ROWS_MAX: usize = 256;
 const READ_MAX: usize = 4_096;
 
 /// Sends the rows of all decisions made in `start_ms..end_ms`, partition by partition in log order.
-/// Ends early without error if the receiver is gone. Memory: the outcomes of one partition.
+/// Ends early without error if the receiver is gone. Memory: the outcomes of one partition, and the
+/// hashes of its message ids.
 ///
 /// # Errors
 /// If the log fails or holds something that cannot be read.
@@ -39,6 +40,7 @@ pub async fn export(
             partition,
             layouts: &layouts,
             outcomes: HashMap::new(),
+            seen: HashSet::new(),
             range: (start_ms, end_ms),
             rows: &rows,
             page: Vec::with_capacity(ROWS_MAX),
@@ -86,39 +88,50 @@ impl Scan<'_> {
     }
 }
 
-/// Outcomes by whether the decision was external, and its id.
-type Outcomes = HashMap<(bool, String), Vec<(u64, OutcomeBody)>>;
+/// Outcomes by whether the decision was external, its subject, and its id.
+type Outcomes = HashMap<(bool, String, String), Vec<OutcomeBody>>;
 
 struct Exporter<'a> {
     partition: u16,
     layouts: &'a [LayoutUsed],
     outcomes: Outcomes,
+    /// Message hashes met so far.
+    seen: HashSet<u64>,
     range: (i64, i64),
     rows: &'a mpsc::Sender<Vec<v1::DecisionRow>>,
     page: Vec<v1::DecisionRow>,
 }
 
 impl Exporter<'_> {
+    /// Whether a message is met for the first time: a retried one takes effect once, as in the fold.
+    fn is_first(&mut self, message_hash: u64) -> bool {
+        message_hash == 0 || self.seen.insert(message_hash)
+    }
+
     fn collect(&mut self, record: Record) {
-        if let Some(Body::Outcome(outcome)) = record.body {
-            let reports = self.outcomes.entry((outcome.external, outcome.decision_id.clone())).or_default();
-            // A retried report takes effect once, as in the fold.
-            if record.message_hash == 0 || reports.iter().all(|(hash, _)| *hash != record.message_hash) {
-                reports.push((record.message_hash, outcome));
-            }
+        if let Some(Body::Outcome(outcome)) = record.body
+            && self.is_first(record.message_hash)
+        {
+            let key = (outcome.external, record.subject_id, outcome.decision_id.clone());
+            self.outcomes.entry(key).or_default().push(outcome);
         }
     }
 
     fn emit(&mut self, record: Record) {
         let Some(Body::Decision(decision)) = record.body else { return };
-        if !(self.range.0..self.range.1).contains(&decision.decided_ms) {
+        if !(self.range.0..self.range.1).contains(&decision.decided_ms) || !self.is_first(record.message_hash) {
             return;
         }
         let features = self.features(&decision);
-        for chosen in &decision.chosen {
-            let row = self.row(&record.subject_id, &decision, chosen, &features);
-            self.page.push(row);
-        }
+        let key = (decision.external, record.subject_id, decision.decision_id.clone());
+        let mut reports = self.outcomes.remove(&key).unwrap_or_default();
+        reports.sort_by_key(|outcome| (outcome.occurred_ms, outcome.r#type));
+        let subject_id = key.1;
+        self.page.extend(decision.chosen.iter().map(|chosen| v1::DecisionRow {
+            features: features.clone(),
+            outcomes: outcomes_of(&decision, chosen, &reports),
+            ..row(&subject_id, &decision, chosen)
+        }));
     }
 
     /// Hands over the rows so far; false if nobody takes them any more.
@@ -135,52 +148,42 @@ impl Exporter<'_> {
         let values = layout.fields.iter().zip(bytes_to_floats(&decision.fields));
         values.filter_map(|(field, value)| Some((field.name.clone(), wire_value(field, value)?))).collect()
     }
+}
 
-    fn row(
-        &self,
-        subject_id: &str,
-        decision: &DecisionBody,
-        chosen: &ChosenBody,
-        features: &std::collections::BTreeMap<String, v1::Value>,
-    ) -> v1::DecisionRow {
-        v1::DecisionRow {
-            decision_id: decision.decision_id.clone(),
-            decision_time: Some(timestamp(decision.decided_ms)),
-            subject_id: subject_id.into(),
-            placement: chosen.placement.clone(),
-            channel: chosen.channel.clone(),
-            slot: chosen.slot as i32,
-            action_id: chosen.action_id.clone(),
-            selection_probability: chosen.selection_probability,
-            acceptance_probability: chosen.acceptance_probability,
-            priority: chosen.priority,
-            features: features.clone(),
-            selection: decision.selection,
-            ruleset_version: if decision.external { String::new() } else { format!("{:016x}", decision.ruleset) },
-            model_version: decision.model_version.clone(),
-            external: decision.external,
-            outcomes: self.outcomes_of(decision, chosen),
-            group: chosen.group.clone(),
-        }
+/// One slot of a decision, without what the record of other messages adds.
+fn row(subject_id: &str, decision: &DecisionBody, chosen: &ChosenBody) -> v1::DecisionRow {
+    v1::DecisionRow {
+        decision_id: decision.decision_id.clone(),
+        decision_time: Some(timestamp(decision.decided_ms)),
+        subject_id: subject_id.into(),
+        placement: chosen.placement.clone(),
+        channel: chosen.channel.clone(),
+        slot: chosen.slot as i32,
+        action_id: chosen.action_id.clone(),
+        selection_probability: chosen.selection_probability,
+        acceptance_probability: chosen.acceptance_probability,
+        priority: chosen.priority,
+        selection: decision.selection,
+        ruleset_version: if decision.external { String::new() } else { format!("{:016x}", decision.ruleset) },
+        model_version: decision.model_version.clone(),
+        external: decision.external,
+        group: chosen.group.clone(),
+        ..v1::DecisionRow::default()
     }
+}
 
-    fn outcomes_of(&self, decision: &DecisionBody, chosen: &ChosenBody) -> Vec<v1::Outcome> {
-        let Some(reports) = self.outcomes.get(&(decision.external, decision.decision_id.clone())) else {
-            return Vec::new();
-        };
-        let own = |outcome: &&OutcomeBody| {
-            decision.external || (outcome.action_id == chosen.action_id && outcome.placement == chosen.placement)
-        };
-        let mut outcomes: Vec<&OutcomeBody> = reports.iter().map(|(_, outcome)| outcome).filter(own).collect();
-        outcomes.sort_by_key(|outcome| (outcome.occurred_ms, outcome.r#type));
-        let wire = |outcome: &OutcomeBody| v1::Outcome {
-            r#type: outcome.r#type,
-            value: outcome.value,
-            occur_time: Some(timestamp(outcome.occurred_ms)),
-            reason_code: outcome.reason_code.clone(),
-        };
-        outcomes.into_iter().map(wire).collect()
-    }
+/// The outcomes of one slot: of its action in its placement, or of the decision if it was external.
+fn outcomes_of(decision: &DecisionBody, chosen: &ChosenBody, reports: &[OutcomeBody]) -> Vec<v1::Outcome> {
+    let own = |outcome: &&OutcomeBody| {
+        decision.external || (outcome.action_id == chosen.action_id && outcome.placement == chosen.placement)
+    };
+    let wire = |outcome: &OutcomeBody| v1::Outcome {
+        r#type: outcome.r#type,
+        value: outcome.value,
+        occur_time: Some(timestamp(outcome.occurred_ms)),
+        reason_code: outcome.reason_code.clone(),
+    };
+    reports.iter().filter(own).map(wire).collect()
 }
 
 /// A field's value on the wire; none if it is missing.

@@ -20,6 +20,9 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::record::{Domain, message_hash, value};
 
+/// Longest code for the reason of an outcome, in bytes.
+const REASON_BYTES_MAX: usize = 64;
+
 /// What became of a batch.
 #[derive(Debug, Default)]
 pub struct Accepted {
@@ -104,7 +107,7 @@ impl Intake<'_> {
         }
         short("message_id", &event.message_id)?;
         short("name", &event.name)?;
-        short("channel", &event.channel)?;
+        self.known_channel(&event.channel)?;
         short("source", &event.source)?;
         short("matter_id", &event.matter_id)?;
         let event_ms = self.time("event_time", event.event_time.as_ref())?;
@@ -123,6 +126,17 @@ impl Intake<'_> {
                 previous_id: event.previous_id,
             })),
         })
+    }
+
+    /// A channel of the catalogue, or none.
+    fn known_channel(&self, channel: &str) -> Result<(), Refusal> {
+        let known = || self.ruleset.catalog.channel.iter().map(|known| known.id.as_str());
+        if channel.is_empty() || known().any(|id| id == channel) {
+            return Ok(());
+        }
+        let hint = tactful_core::layout::nearest(channel, known())
+            .map_or_else(|| "name one of its channels, or none".into(), |near| format!("did you mean {near}?"));
+        Err(refusal("CHANNEL_UNKNOWN", "channel", &format!("is no channel of the catalogue: {hint}")))
     }
 
     fn external_decision(&self, decision: v1::ExternalDecision) -> Result<Record, Refusal> {
@@ -186,7 +200,7 @@ impl Intake<'_> {
         let kind = report.r#type();
         subject("subject_id", &report.subject_id)?;
         short("message_id", &report.message_id)?;
-        short("reason_code", &report.reason_code)?;
+        bounded("reason_code", &report.reason_code, REASON_BYTES_MAX)?;
         if kind == v1::OutcomeType::Unspecified {
             return Err(refusal("OUTCOME_TYPE_MISSING", "type", "is not set: say what the answer was"));
         }
@@ -285,9 +299,12 @@ fn subject(field: &str, id: &str) -> Result<(), Refusal> {
 
 /// A text that may be empty.
 fn short(field: &str, text: &str) -> Result<(), Refusal> {
-    if text.len() > ID_BYTES_MAX {
-        let message = format!("has {} bytes, at most {ID_BYTES_MAX} are allowed", text.len());
-        return Err(refusal("TEXT_TOO_LONG", field, &message));
+    bounded(field, text, ID_BYTES_MAX)
+}
+
+fn bounded(field: &str, text: &str, most: usize) -> Result<(), Refusal> {
+    if text.len() > most {
+        return Err(refusal("TEXT_TOO_LONG", field, &format!("has {} bytes, at most {most} are allowed", text.len())));
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Keeps every decision: a bounded queue from the decision path to one task that appends groups to
 //! the log. The decision path never waits for it. While the log fails the task holds its group and
-//! tries again; when the queue is full, decisions are served unlogged, flagged and counted.
+//! tries again; when the queue is full, decisions are served unlogged, flagged and counted. What the
+//! log refuses for good is counted as unlogged too, so that it never stands in the way of the rest.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,16 +13,29 @@ use prost::Message;
 use tactful_core::hash;
 use tactful_log::{Log, Partition};
 use tactful_proto::storage::Record;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::error::LogFailure;
 
 /// Records appended to the log in one group.
 const GROUP_MAX: usize = 512;
+/// Bytes after which a group is full: with one more record it stays below the log's bound.
+const GROUP_BYTES: usize = 4 << 20;
+const _: () = assert!(GROUP_BYTES + tactful_log::ENTRY_BYTES_MAX <= tactful_log::GROUP_BYTES_MAX);
 /// Pause before a failed append is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 
+/// What waits for the recorder.
+pub(crate) enum Queued {
+    /// A record to append.
+    Record(Record),
+    /// Somebody who wants to know when everything before it is in the log.
+    Flush(oneshot::Sender<()>),
+}
+
 /// The decision path's end of the recorder.
 pub(crate) struct Recorder {
-    queue: mpsc::Sender<Record>,
+    queue: mpsc::Sender<Queued>,
     state: Arc<RecorderState>,
 }
 
@@ -42,17 +56,29 @@ impl Recorder {
 
     /// Queues a record. False if the queue is full: the decision is then unlogged.
     pub(crate) fn record(&self, record: Record) -> bool {
-        let queued = self.queue.try_send(record).is_ok();
+        let queued = self.queue.try_send(Queued::Record(record)).is_ok();
         if !queued {
-            self.state.unlogged.fetch_add(1, Ordering::Relaxed);
-            counter!("tactful_decisions_unlogged_total").increment(1);
+            self.state.count_unlogged(1);
         }
         queued
     }
 
+    /// Counts a decision that is served without a record.
+    pub(crate) fn leave_out(&self) {
+        self.state.count_unlogged(1);
+    }
+
     /// A further end of the queue, for captured decisions.
-    pub(crate) fn queue(&self) -> mpsc::Sender<Record> {
+    pub(crate) fn queue(&self) -> mpsc::Sender<Queued> {
         self.queue.clone()
+    }
+
+    /// Returns once everything that was queued before is in the log, or the recorder has ended.
+    pub(crate) async fn flush(&self) {
+        let (sender, written) = oneshot::channel();
+        if self.queue.send(Queued::Flush(sender)).await.is_ok() {
+            let _ended = written.await.is_err();
+        }
     }
 
     /// Whether the log refused the last append.
@@ -66,10 +92,17 @@ impl Recorder {
     }
 }
 
+impl RecorderState {
+    fn count_unlogged(&self, count: u64) {
+        self.unlogged.fetch_add(count, Ordering::Relaxed);
+        counter!("tactful_decisions_unlogged_total").increment(count);
+    }
+}
+
 /// The task that appends.
 pub(crate) struct RecorderTask {
     log: Arc<dyn Log>,
-    records: mpsc::Receiver<Record>,
+    records: mpsc::Receiver<Queued>,
     state: Arc<RecorderState>,
 }
 
@@ -89,11 +122,39 @@ impl RecorderTask {
                 return;
             }
             gauge!("tactful_recorder_queue").set(self.records.len() as f64);
-            let entries: Vec<(Partition, Bytes)> = group.drain(..).map(|record| self.entry(&record)).collect();
-            if !self.append(entries).await {
+            if !self.write(group.drain(..)).await {
                 return;
             }
         }
+    }
+
+    /// Writes what was queued, in groups of a bounded size. False if the log is closed.
+    async fn write(&self, queued: impl Iterator<Item = Queued>) -> bool {
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        for item in queued {
+            match item {
+                Queued::Record(record) => {
+                    let entry = self.entry(&record);
+                    bytes += entry.1.len();
+                    entries.push(entry);
+                    if bytes < GROUP_BYTES {
+                        continue;
+                    }
+                }
+                Queued::Flush(waiting) => {
+                    if !self.append(std::mem::take(&mut entries)).await {
+                        return false;
+                    }
+                    // Whoever asked may have gone away.
+                    let _gone = waiting.send(());
+                }
+            }
+            bytes = 0;
+            if !self.append(std::mem::take(&mut entries)).await {
+                return false;
+            }
+        }
+        self.append(entries).await
     }
 
     fn entry(&self, record: &Record) -> (Partition, Bytes) {
@@ -103,13 +164,18 @@ impl RecorderTask {
 
     /// Appends a group, trying again while the log fails. False if the log is closed.
     async fn append(&self, entries: Vec<(Partition, Bytes)>) -> bool {
-        loop {
+        while !entries.is_empty() {
             match self.log.append(entries.clone()).await {
                 Ok(_) => {
                     self.state.failing.store(false, Ordering::Relaxed);
                     return true;
                 }
                 Err(tactful_log::Error::Closed) => return false,
+                Err(error) if LogFailure::of(&error) == LogFailure::Refused => {
+                    tracing::error!(%error, records = entries.len(), "the log refused records for good");
+                    self.state.count_unlogged(entries.len() as u64);
+                    return true;
+                }
                 Err(error) => {
                     if !self.state.failing.swap(true, Ordering::Relaxed) {
                         tracing::error!(%error, "cannot record decisions, trying again");
@@ -119,5 +185,6 @@ impl RecorderTask {
                 }
             }
         }
+        true
     }
 }
