@@ -1,0 +1,368 @@
+//! The embedded log: one directory on a local disk, one process, no service to set up. Appends of all
+//! callers are committed in groups by one thread, a disk sync each; fresh entries are read from memory,
+//! older ones from fjall. It refuses a directory that is in use and a partition count other than its own.
+
+use std::{
+    collections::VecDeque,
+    path::Path,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use self::{
+    directory::Directory,
+    shared::{Shared, every_partition},
+    slots::Slots,
+    store::{MetaKey, Sizes, Store},
+    tail::{Recent, Tail},
+    writer::{Command, Group, Writer},
+};
+use crate::{
+    BLOB_BYTES_MAX, ENTRY_BYTES_MAX, Entry, Error, GROUP_BYTES_MAX, GROUP_ENTRIES_MAX, LEASE_TTL_MAX, Lease, Log,
+    NAME_BYTES_MAX, Offset, PARTITIONS_MAX, Partition, VALUE_BYTES_MAX,
+};
+
+mod blobs;
+mod directory;
+mod leases;
+mod queue;
+mod shared;
+mod slots;
+mod store;
+mod tail;
+mod writer;
+
+/// Reads from the disk at the same time, and with those that wait.
+const DISK_READS: (usize, usize) = (64, 4_096);
+/// Blobs written at the same time, and with those that wait, each with its bytes.
+const BLOB_WRITES: (usize, usize) = (2, 16);
+/// Smallest and largest memtable, in bytes.
+const MEMTABLE_BYTES: (u64, u64) = (64 << 10, 1 << 30);
+
+/// How to open an embedded log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Number of data partitions, 1 to [`PARTITIONS_MAX`]. Fixed when the log is created; later it must be the same.
+    pub partitions: u16,
+    /// Memory for the newest entries of all partitions together, in bytes.
+    pub recent_bytes: usize,
+    /// Memory of entries that are not yet in a sorted table, in bytes, 64 KiB to 1 GiB; a few times that at worst.
+    pub memtable_bytes: u64,
+    /// Memory for blocks of older entries, in bytes.
+    pub cache_bytes: u64,
+}
+
+impl Default for Options {
+    /// 16 partitions, 4 MiB of newest entries each.
+    fn default() -> Self {
+        Self { partitions: 16, recent_bytes: 17 * (4 << 20), memtable_bytes: 64 << 20, cache_bytes: 32 << 20 }
+    }
+}
+
+/// A log in a directory of this machine. While it is open nobody else can open it. Dropping it writes what is
+/// queued, closes the store and frees the directory; that takes a disk sync, so do it off a latency path.
+pub struct EmbeddedLog {
+    shared: Arc<Shared>,
+    disk_reads: Slots,
+    blob_writes: Slots,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl EmbeddedLog {
+    /// Opens the log in `path`, creating it if there is none. Blocks for as long as the disk takes: a log that
+    /// was killed replays its journal of at most 512 MiB.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] if it is open elsewhere, [`Error::PartitionMismatch`] if it was created with another
+    /// number of partitions, [`Error::OutOfRange`], [`Error::Corrupt`], [`Error::Full`], [`Error::Io`].
+    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, Error> {
+        check_range("number of partitions", options.partitions.into(), (1, PARTITIONS_MAX.into()))?;
+        check_range("memtable bytes", options.memtable_bytes, MEMTABLE_BYTES)?;
+        let log = Self::start(path.as_ref(), Some(options.partitions), options)?;
+        let (stored, asked) = (log.partitions(), options.partitions);
+        if stored != asked {
+            return Err(Error::PartitionMismatch { path: path.as_ref().to_owned(), stored, asked });
+        }
+        Ok(log)
+    }
+
+    /// Opens the log in `path` with whatever number of partitions it has, for instance that of a stopped
+    /// server for an export. Creates nothing where there is none.
+    ///
+    /// # Errors
+    /// [`Error::NotALog`], [`Error::Locked`], [`Error::Corrupt`], [`Error::Full`], [`Error::Io`].
+    pub fn open_existing(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::start(path.as_ref(), None, Options::default())
+    }
+
+    fn start(path: &Path, create: Option<u16>, options: Options) -> Result<Self, Error> {
+        let sizes = Sizes { memtable_bytes: options.memtable_bytes, cache_bytes: options.cache_bytes };
+        let directory = Directory::open(path, create, |store| Store::open(store, sizes).map(drop))?;
+        let partitions = directory.manifest().partitions;
+        let store = Store::open(&directory.store(), sizes)?;
+        let recent_bytes = options.recent_bytes / (usize::from(partitions) + 1);
+        let mut tails = Vec::with_capacity(usize::from(partitions) + 1);
+        let mut trimmed = VecDeque::new();
+        for partition in every_partition(partitions) {
+            let extent = store.extent(path, partition)?;
+            tails.push(Tail::new(extent.first, extent.tail, recent_bytes));
+            if extent.cleared < extent.first {
+                trimmed.push_back((partition, extent.cleared..extent.first));
+            }
+        }
+        let shared = Arc::new(Shared::new(directory, store, sizes, tails)?);
+        let writer = Writer::new(Arc::clone(&shared), trimmed);
+        let writer = thread::Builder::new()
+            .name("log-writer".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|source| Error::io("start its writer", path, source))?;
+        Ok(Self {
+            shared,
+            disk_reads: Slots::new(DISK_READS.0, DISK_READS.1),
+            blob_writes: Slots::new(BLOB_WRITES.0, BLOB_WRITES.1),
+            writer: Some(writer),
+        })
+    }
+
+    /// Runs something on the writer thread, between two commits.
+    async fn call<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        run: impl FnOnce(&mut Writer) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let room = self.shared.queue.room(bytes).await?;
+        let (reply, answer) = oneshot::channel();
+        self.shared.queue.push(Command::Run(Box::new(move |writer| {
+            // A caller that went away needs no answer.
+            let _ = reply.send(run(writer));
+            drop(room);
+        })))?;
+        answer.await.map_err(|_| Error::Closed)
+    }
+
+    /// Runs something that blocks on the disk on a thread that may.
+    async fn block<T: Send + 'static>(
+        &self,
+        slots: &Slots,
+        run: impl FnOnce(&Shared) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let slot = slots.enter().await?;
+        let shared = Arc::clone(&self.shared);
+        let blocking = tokio::task::spawn_blocking(move || {
+            let _slot = slot;
+            run(&shared)
+        });
+        // It ends without a result only if it panicked or the runtime is shutting down.
+        blocking.await.map_err(|_| Error::Closed)?
+    }
+}
+
+impl Drop for EmbeddedLog {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the log's writer had panicked");
+        }
+    }
+}
+
+#[async_trait]
+impl Log for EmbeddedLog {
+    fn partitions(&self) -> u16 {
+        self.shared.directory.manifest().partitions
+    }
+
+    fn epoch(&self) -> u64 {
+        self.shared.directory.manifest().epoch
+    }
+
+    fn durability(&self) -> &'static str {
+        "one copy on this machine's disk, synced (fdatasync) before each acknowledgement: survives a crash of the \
+         process, and of the machine as far as the disk honours a sync"
+    }
+
+    async fn append(&self, entries: Vec<(Partition, Bytes)>) -> Result<Vec<Offset>, Error> {
+        Error::if_too_large("entries in a group", entries.len(), GROUP_ENTRIES_MAX)?;
+        let mut bytes = 0;
+        for (partition, payload) in &entries {
+            self.shared.index(*partition)?;
+            Error::if_too_large("payload bytes of an entry", payload.len(), ENTRY_BYTES_MAX)?;
+            bytes += payload.len();
+        }
+        Error::if_too_large("payload bytes of a group", bytes, GROUP_BYTES_MAX)?;
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let room = self.shared.queue.room(bytes).await?;
+        let (reply, answer) = oneshot::channel();
+        self.shared.queue.push(Command::Append(Group { entries, bytes, reply, room }))?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    async fn read(&self, partition: Partition, after: Offset, limit: usize) -> Result<Vec<Entry>, Error> {
+        match self.shared.tail(partition)?.read(after, limit)? {
+            Recent::Entries(entries) => Ok(entries),
+            Recent::Stored(range) => {
+                self.block(&self.disk_reads, move |shared| shared.read_stored(partition, range)).await
+            }
+        }
+    }
+
+    async fn wait(&self, partition: Partition, after: Offset) -> Result<(), Error> {
+        self.shared.tail(partition)?.wait(after).await
+    }
+
+    async fn tail(&self, partition: Partition) -> Result<Offset, Error> {
+        Ok(self.shared.tail(partition)?.offset())
+    }
+
+    async fn trim(&self, partition: Partition, below: Offset) -> Result<(), Error> {
+        self.shared.index(partition)?;
+        self.call(0, move |writer| writer.trim(partition, below)).await?
+    }
+
+    async fn put_blob(&self, bytes: Bytes) -> Result<[u8; 32], Error> {
+        Error::if_too_large("blob bytes", bytes.len(), BLOB_BYTES_MAX)?;
+        self.block(&self.blob_writes, move |shared| shared.blobs.put(&bytes)).await
+    }
+
+    async fn get_blob(&self, sha256: &[u8; 32]) -> Result<Option<Bytes>, Error> {
+        let sha256 = *sha256;
+        self.block(&self.disk_reads, move |shared| shared.blobs.get(&sha256)).await
+    }
+
+    async fn get_key(&self, key: &str) -> Result<Option<Bytes>, Error> {
+        Error::if_too_large("name bytes", key.len(), NAME_BYTES_MAX)?;
+        let key = MetaKey::User(key.to_owned());
+        self.block(&self.disk_reads, move |shared| shared.get(&key)).await
+    }
+
+    async fn compare_and_set(&self, key: &str, expected: Option<Bytes>, value: Bytes) -> Result<bool, Error> {
+        Error::if_too_large("name bytes", key.len(), NAME_BYTES_MAX)?;
+        let longer = value.len().max(expected.as_ref().map_or(0, Bytes::len));
+        Error::if_too_large("value bytes", longer, VALUE_BYTES_MAX)?;
+        let key = key.to_owned();
+        self.call(2 * longer, move |writer| writer.compare_and_set(&key, expected, value)).await?
+    }
+
+    async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
+        Error::if_too_large("name bytes", name.len().max(holder.len()), NAME_BYTES_MAX)?;
+        check_ttl(ttl)?;
+        let (name, holder) = (name.to_owned(), holder.to_owned());
+        self.call(0, move |writer| writer.acquire_lease(&name, &holder, ttl)).await?
+    }
+
+    async fn renew_lease(&self, lease: &mut Lease, ttl: Duration) -> Result<bool, Error> {
+        check_ttl(ttl)?;
+        let (name, token) = (lease.name.clone(), lease.token);
+        let renewed = self.call(0, move |writer| writer.renew_lease(&name, token, ttl)).await?;
+        lease.expires_at = renewed.unwrap_or(lease.expires_at);
+        Ok(renewed.is_some())
+    }
+
+    async fn release_lease(&self, lease: &Lease) -> Result<bool, Error> {
+        let (name, token) = (lease.name.clone(), lease.token);
+        self.call(0, move |writer| writer.release_lease(&name, token)).await
+    }
+}
+
+fn check_range(what: &'static str, value: u64, (least, most): (u64, u64)) -> Result<(), Error> {
+    if (least..=most).contains(&value) { Ok(()) } else { Err(Error::OutOfRange { what, value, least, most }) }
+}
+
+fn check_ttl(ttl: Duration) -> Result<(), Error> {
+    let seconds = usize::try_from(ttl.as_secs()).unwrap_or(usize::MAX);
+    Error::if_too_large("lease seconds", seconds, LEASE_TTL_MAX.as_secs() as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{store::Extent, *};
+
+    const A: Partition = Partition::Data(0);
+    const ENTRIES: u64 = 20_000;
+
+    fn open(path: &Path) -> EmbeddedLog {
+        EmbeddedLog::open(path, Options { partitions: 2, recent_bytes: 0, ..Options::default() }).unwrap()
+    }
+
+    fn extent(log: &EmbeddedLog) -> Extent {
+        log.shared.write(|store| Ok(store.extent(log.shared.path(), A).unwrap())).unwrap()
+    }
+
+    fn stored_below(log: &EmbeddedLog, below: Offset) -> usize {
+        let scan = |store: &Store| Ok(store.scan(log.shared.path(), A, 0..below, usize::MAX).unwrap().len());
+        log.shared.write(scan).unwrap()
+    }
+
+    #[tokio::test]
+    async fn trimmed_entries_are_removed_between_commits_and_by_the_next_process_if_need_be() {
+        let home = tempfile::tempdir().unwrap();
+        let first = ENTRIES - 10;
+        let log = open(home.path());
+        log.append(vec![(A, Bytes::from_static(b"entry")); ENTRIES as usize]).await.unwrap();
+        log.trim(A, first).await.unwrap();
+        drop(log);
+        let log = open(home.path());
+        assert_eq!((extent(&log).first, extent(&log).tail), (first, ENTRIES));
+        // Each call lets the thread remove one chunk at least.
+        for key in 0..=ENTRIES / 4_096 {
+            assert!(log.compare_and_set(&key.to_string(), None, Bytes::new()).await.unwrap());
+        }
+        drop(log);
+        let log = open(home.path());
+        assert_eq!(extent(&log), Extent { first, cleared: first, tail: ENTRIES });
+        assert_eq!(stored_below(&log, first), 0);
+        assert_eq!(log.read(A, first - 1, 100).await.unwrap().len(), 11);
+    }
+
+    #[tokio::test]
+    async fn a_failed_write_that_came_to_light_is_taken_back() {
+        let home = tempfile::tempdir().unwrap();
+        let log = open(home.path());
+        log.append(vec![(A, Bytes::from_static(b"acknowledged")); 3]).await.unwrap();
+        let path = log.shared.path();
+        let late = Bytes::from_static(b"late");
+        let key = MetaKey::User("key".to_owned());
+        log.shared.write(|store| store.append(path, [(A, 4, &late), (A, 5, &late)].into_iter())).unwrap();
+        log.shared.write(|store| store.put(path, &[(key.clone(), Some(late.clone()))])).unwrap();
+        log.shared.reopen(&Error::Closed, &[(key, None)]).unwrap();
+        assert_eq!(extent(&log).tail, 3);
+        assert_eq!(log.get_key("key").await.unwrap(), None);
+        assert_eq!(log.append(vec![(A, Bytes::from_static(b"next"))]).await.unwrap(), [4]);
+        assert_eq!(log.read(A, 3, 9).await.unwrap()[0].payload, "next");
+    }
+
+    #[tokio::test]
+    async fn lost_entries_are_damage_when_read_and_when_reopened() {
+        let home = tempfile::tempdir().unwrap();
+        let log = open(home.path());
+        log.append(vec![(A, Bytes::from_static(b"acknowledged")); 5]).await.unwrap();
+        log.shared.write(|store| store.clear(log.shared.path(), A, 3..4)).unwrap();
+        assert!(matches!(log.read(A, 0, 9).await, Err(Error::Corrupt { .. })));
+        assert_eq!(log.read(A, 3, 9).await.unwrap().len(), 2, "what is whole can be read");
+        log.shared.write(|store| store.clear(log.shared.path(), A, 5..6)).unwrap();
+        assert!(matches!(log.read(A, 3, 9).await, Err(Error::Corrupt { .. })));
+        assert!(matches!(log.shared.reopen(&Error::Closed, &[]), Err(Error::Corrupt { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_the_writer_closes_the_log_for_all_callers() {
+        let home = tempfile::tempdir().unwrap();
+        let log = open(home.path());
+        log.append(vec![(A, Bytes::from_static(b"entry"))]).await.unwrap();
+        let (waiting, panicked) = tokio::join!(log.wait(A, 1), log.call(0, |_| panic!("on purpose")));
+        let panicked: Result<(), Error> = panicked;
+        assert!(matches!((waiting, panicked), (Err(Error::Closed), Err(Error::Closed))));
+        assert!(matches!(log.append(vec![(A, Bytes::new())]).await, Err(Error::Closed)));
+        assert!(matches!(log.wait(A, 1).await, Err(Error::Closed)));
+        assert_eq!(log.read(A, 0, 1).await.unwrap().len(), 1, "reading goes on");
+    }
+}
