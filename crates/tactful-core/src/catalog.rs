@@ -13,7 +13,7 @@ mod rule;
 
 use serde::{Deserialize, Serialize};
 
-pub use action::{ActionDef, Kind, TreatmentDef};
+pub use action::{ActionDef, Kind, ReasonDef, TreatmentDef};
 pub use duration::Duration;
 pub use feature::{Aggregate, ContextDef, ContextType, FeatureDef, OutcomeName, Unit};
 pub use matter::MatterDef;

@@ -116,6 +116,16 @@ pub enum SkipReason {
     UnknownAction,
 }
 
+impl Decision {
+    /// The fields as a record holds them: 4 bytes each, little endian. One allocation.
+    #[must_use]
+    pub fn field_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.fields.len() * size_of::<f32>()];
+        bytes.as_chunks_mut().0.iter_mut().zip(&self.fields).for_each(|(chunk, field)| *chunk = field.to_le_bytes());
+        bytes
+    }
+}
+
 /// Decides. `now_ms` is the moment for which every feature is read; `seed` feeds every draw.
 ///
 /// Cost: one pass over the fields, the masks of the fields that rules read, and the blocks of 16

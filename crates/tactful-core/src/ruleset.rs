@@ -96,9 +96,18 @@ pub struct Action {
     /// Purpose that it needs.
     pub purpose: usize,
     /// Reasons in plain words.
-    pub reasons: Vec<Template>,
+    pub reasons: Vec<Reason>,
     /// Content for each channel and, if not empty, only these placements.
     pub treatments: Vec<Treatment>,
+}
+
+/// A reason in plain words.
+#[derive(Debug)]
+pub struct Reason {
+    /// The text with its fields.
+    pub text: Template,
+    /// Condition; none for always.
+    pub when: Option<Program>,
 }
 
 /// The content of an action in one channel.

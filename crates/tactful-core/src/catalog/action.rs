@@ -1,8 +1,9 @@
 //! Actions: what the company can do, and their treatments for each channel.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::TierRule;
 
@@ -95,11 +96,48 @@ pub struct ActionDef {
     /// Is it good for this customer?
     #[serde(default)]
     pub suitability: Vec<TierRule>,
-    /// Reasons in plain words; `{customer.x}` is replaced, and a reason with a missing field is left out.
+    /// Reasons in plain words.
     #[serde(default)]
-    pub reasons: Vec<String>,
+    pub reasons: Vec<ReasonDef>,
     /// Its content for each channel; an action without one for a channel is no candidate there.
     pub treatment: Vec<TreatmentDef>,
+}
+
+/// A reason in plain words: either the text alone, or a table `{ text = "...", when = "..." }`.
+/// `{customer.x}` is replaced; a reason with a missing field, or whose condition is not true, is left out.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ReasonDef {
+    /// The text.
+    pub text: String,
+    /// Condition; none for always.
+    pub when: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReasonTable {
+    text: String,
+    when: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for ReasonDef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = ReasonDef;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, or a table with text and when")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ReasonDef, E> {
+                Ok(ReasonDef { text: text.into(), when: None })
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<ReasonDef, A::Error> {
+                let table = ReasonTable::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(ReasonDef { text: table.text, when: table.when })
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
 }
 
 /// The content of an action for one channel.

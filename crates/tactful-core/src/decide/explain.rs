@@ -6,7 +6,7 @@ use super::candidates::contains;
 use super::{Decision, Explain, Request, Scored, Selection, SkipReason};
 use crate::catalog::Tier;
 use crate::layout::FieldIx;
-use crate::rule::passes;
+use crate::rule::{Program, Truth, passes};
 use crate::ruleset::{ActionIx, Ruleset};
 use crate::state::CustomerView;
 
@@ -212,9 +212,10 @@ impl Asker<'_> {
 
     /// Why an action is shown: its own reasons, then the context weights that speak for it.
     fn reasons(&self, action: ActionIx) -> Vec<String> {
-        let own = self.ruleset.actions[action].reasons.iter();
+        let holds = |when: &Option<Program>| when.as_ref().is_none_or(|when| when.eval(self.fields) == Truth::True);
+        let own = self.ruleset.actions[action].reasons.iter().filter(|reason| holds(&reason.when));
         let mut reasons: Vec<String> =
-            own.filter_map(|reason| reason.render(&self.ruleset.layout, self.fields)).collect();
+            own.filter_map(|reason| reason.text.render(&self.ruleset.layout, self.fields)).collect();
         let (block, lane) = (action / crate::score::kernel::LANES, action % crate::score::kernel::LANES);
         for weight in &self.scoring.active {
             if weight.factors[block][lane] > 1.0 && !weight.message.is_empty() {

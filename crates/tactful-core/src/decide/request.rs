@@ -216,7 +216,7 @@ impl Resolver<'_> {
             (FieldKind::Bool, Value::Flag(flag)) => f32::from(u8::from(flag)),
             (FieldKind::Category(words), Value::Text(text)) => match words.iter().position(|word| word == text) {
                 Some(word) => word as f32,
-                None => return Err(format!("{} is not one of {}", quoted(text), words.join(", "))),
+                None => return Err(format!("is not one of {}", words.join(", "))),
             },
             (kind, _) => return Err(format!("must be a {}", kind.name())),
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::check::{Report, unique_ids};
 use super::template::Template;
-use super::{Action, Compiled, FactorBlock, NO_ACTION, Placement, Rule, Treatment, Weight};
+use super::{Action, Compiled, FactorBlock, NO_ACTION, Placement, Reason, Rule, Treatment, Weight};
 use crate::catalog::{ActionDef, Catalog, ContextDef, ContextType, Polarity, Problem, Selector, Tier, WhenUnknown};
 use crate::layout::{Field, FieldKind, Layout};
 use crate::limits;
@@ -308,22 +308,28 @@ impl Builder<'_> {
         Treatment { channel: def.channel.clone(), placements, content }
     }
 
-    fn reasons(&mut self, action: usize, def: &ActionDef) -> Vec<Template> {
+    fn reasons(&mut self, action: usize, def: &ActionDef) -> Vec<Reason> {
         let mut reasons = Vec::new();
-        for (position, text) in def.reasons.iter().enumerate() {
-            match Template::parse(text, self.layout) {
-                Ok(template) => reasons.push(template),
-                Err((offset, message, hint)) => {
-                    self.report.at("action", action).within("reasons", position).add_offset(
-                        "",
-                        Some(offset),
-                        message,
-                        hint,
-                    );
-                }
+        for (position, reason) in def.reasons.iter().enumerate() {
+            self.report.at("action", action).within("reasons", position);
+            let when = reason.when.as_deref().and_then(|when| self.condition(when));
+            // A reason written as a bare text has no key `text`: its place is the text itself.
+            match Template::parse(&reason.text, self.layout) {
+                Ok(text) => reasons.push(Reason { text, when }),
+                Err((offset, message, hint)) => self.report.add_offset("text", Some(offset), message, hint),
             }
         }
         reasons
+    }
+
+    fn condition(&mut self, when: &str) -> Option<Program> {
+        match Expr::parse(when, self.layout) {
+            Ok(expr) => Some(Program::compile(&expr)),
+            Err(error) => {
+                self.report.add_offset("when", Some(error.offset), error.message, error.hint);
+                None
+            }
+        }
     }
 
     fn validity(&mut self) -> Vec<(usize, i64, i64)> {

@@ -104,6 +104,14 @@ impl CustomerView {
         if allowed { feature.rule.total(feature.slots(&self.slots)) } else { None }
     }
 
+    /// The slots as a record holds them: 8 bytes each, little endian. One allocation.
+    #[must_use]
+    pub fn slot_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.slots.len() * size_of::<Slot>()];
+        bytes.as_chunks_mut().0.iter_mut().zip(&self.slots).for_each(|(chunk, slot)| *chunk = slot.to_le_bytes());
+        bytes
+    }
+
     fn reading(&self, feature: &Feature, now_s: i64) -> Reading {
         if self.purposes >> feature.purpose & 1 == 0 {
             return Reading { value: f32::NAN, state: ReadingState::Denied, evidence_s: None };
