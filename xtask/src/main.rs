@@ -1,9 +1,10 @@
-//! `cargo xtask`: every check, and every evaluation on real data, behind one door.
+//! `cargo xtask`: every check, every evaluation on real data and every benchmark, behind one door.
 //!
 //! It drives cargo, the built binary and the public API. It holds no logic of Tactful's own, and
 //! nothing that runs in production depends on it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool: its output is its purpose")]
 
+mod bench;
 mod checks;
 mod eval;
 mod metadata;
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Checks and evaluations of Tactful.
+/// Checks, evaluations and benchmarks of Tactful.
 #[derive(Parser)]
 #[command(name = "xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
 struct Cli {
@@ -28,12 +29,15 @@ enum Command {
     Test(checks::Options),
     /// Evaluate a real server on real data.
     Eval(eval::Options),
+    /// Measure speed.
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Test(options) => checks::run(&options),
         Command::Eval(options) => eval::run(&options),
+        Command::Bench(options) => bench::run(&options),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -1,8 +1,9 @@
 //! Tidy: the rules of this repository that no compiler checks, each a small function.
 //!
 //! Crate edges, licences, sizes, headers, left-over markers, machine paths, inherited lints and the
-//! reason for each dependency. It only reads, and names the place and the rule of every finding.
+//! reason for each dependency, and the tests that documents name. It only reads, and names the place and the rule of every finding.
 
+mod documents;
 mod edges;
 mod manifests;
 mod scanner;
@@ -39,6 +40,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Findings> {
     supply::check(&metadata, policy, &mut findings)?;
     manifests::check(&texts, &mut findings)?;
     sources::check(&texts, &mut findings);
+    documents::check(&texts, &mut findings);
     Ok(findings)
 }
 

@@ -149,7 +149,7 @@ pub fn decide(ruleset: &Ruleset, view: &CustomerView, request: &Request, now_ms:
     decision.placements = if holdout {
         select::uniform(&scoring, &candidates, &ranked, request, seed)
     } else {
-        select::best(&scoring, ruleset, &ranked, request)
+        select::best(ruleset, &ranked, request)
     };
     if request.explain != Explain::None {
         explain::explain(ruleset, view, request, &scoring, &mut decision, (&fields, now_ms));

@@ -106,20 +106,24 @@ fn push_text(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend_from_slice(text.as_bytes());
 }
 
-/// Levenshtein distance in characters.
+/// Edits between two texts in characters: insert, delete, replace, or swap two neighbours.
 fn edit_distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in right.iter().enumerate() {
-            let substituted = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
+    // The rows of the texts' first i - 2, i - 1 and i characters.
+    let (mut before, mut above): (Vec<usize>, Vec<usize>) = (Vec::new(), (0..=right.len()).collect());
+    for i in 1..=left.len() {
+        let mut row = vec![i; right.len() + 1];
+        for j in 1..=right.len() {
+            let replaced = above[j - 1] + usize::from(left[i - 1] != right[j - 1]);
+            row[j] = replaced.min(row[j - 1] + 1).min(above[j] + 1);
+            let swapped = i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1];
+            if swapped {
+                row[j] = row[j].min(before[j - 2] + 1);
+            }
         }
+        before = std::mem::replace(&mut above, row);
     }
-    row[right.len()]
+    above[right.len()]
 }
 
 #[cfg(test)]
@@ -135,6 +139,15 @@ mod tests {
         let layout = Layout::new(vec![number("customer.age"), number("customer.tenure")]);
         assert_eq!(layout.nearest("customer.agee"), Some("customer.age"));
         assert_eq!(layout.nearest("something_else_entirely"), None);
+    }
+
+    #[test]
+    fn a_distance_counts_edits_and_a_swap_is_one() {
+        let cases = [("web", "web", 0), ("wbe", "web", 1), ("we", "web", 1), ("webb", "web", 1), ("wob", "web", 1)];
+        for (left, right, edits) in cases.into_iter().chain([("", "web", 3), ("kitten", "sitting", 3)]) {
+            assert_eq!((edit_distance(left, right), edit_distance(right, left)), (edits, edits), "{left} {right}");
+        }
+        assert_eq!(nearest("wbe", ["web", "app"].into_iter()), Some("web"));
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub struct Compiled {
     pub purpose_masks: Vec<Vec<u64>>,
     /// Actions with a validity: index, first millisecond, first millisecond beyond.
     pub validity: Vec<(ActionIx, i64, i64)>,
+    /// Actions that name the model which must score them.
+    pub model_named: Vec<ActionIx>,
     /// What a priority is made of, in blocks of 16 actions.
     pub factors: Vec<FactorBlock>,
     action_index: BTreeMap<String, ActionIx>,

@@ -110,17 +110,24 @@ impl Applier {
             self.captures.seen(record.message_hash);
             return;
         }
-        let ruleset = self.slot.load();
-        let store = Arc::clone(&self.store);
-        let rows = store.partition(self.partition);
-        if let Body::ExternalDecision(external) = body {
-            let captured = capture(&ruleset, rows, &record, external);
+        if let Some(captured) = self.fold(&record, body) {
             self.captures.add(captured, offset > self.start_tail).await;
         }
-        let applied = fold(&ruleset.schema, rows, &record, body);
+    }
+
+    /// Folds a record; answers the captured form of an external decision. One ruleset serves both.
+    fn fold(&self, record: &Record, body: &Body) -> Option<Record> {
+        let ruleset = self.slot.load();
+        let rows = self.store.partition(self.partition);
+        let captured = match body {
+            Body::ExternalDecision(external) => Some(capture(&ruleset, rows, record, external)),
+            _ => None,
+        };
+        let applied = fold(&ruleset.schema, rows, record, body);
         if applied.late > 0 {
             counter!("tactful_features_late_total").increment(u64::from(applied.late));
         }
+        captured
     }
 }
 

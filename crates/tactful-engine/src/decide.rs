@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use metrics::counter;
-use tactful_core::decide::{Decision, Request, RequestText, Selection, decide};
+use tactful_core::decide::{ContextValue, Decision, Request, RequestText, Selection, decide};
 use tactful_core::layout::FieldKind;
 use tactful_core::limits::{COUNT_MAX, FIELDS_MAX, ID_BYTES_MAX, PLACEMENTS_MAX, SLOTS_MAX};
 use tactful_core::ruleset::Ruleset;
@@ -74,6 +74,7 @@ impl Engine {
     /// # Errors
     /// If fields of the request are wrong.
     pub fn decide(&self, command: &DecideCommand<'_>) -> Result<Arc<Decided>, Error> {
+        check_names(&command.text)?;
         let ruleset = Ruleset::clone(&self.slot.load());
         let request = Request::resolve(&ruleset, &command.text).map_err(Error::Invalid)?;
         let now_ms = now_ms();
@@ -151,6 +152,29 @@ impl Engine {
             })
             .collect()
     }
+}
+
+/// Refuses names longer than any id before they are looked for, since the search for what was meant
+/// takes time by their length.
+fn check_names(text: &RequestText<'_>) -> Result<(), Error> {
+    let values = |field: &'static str, values: &[ContextValue<'_>]| match values.iter().find(|(name, _)| is_long(name))
+    {
+        Some((name, _)) => Err(name_too_long(field.into(), name)),
+        None => Ok(()),
+    };
+    if let Some(at) = text.placements.iter().position(|(id, _)| is_long(id)) {
+        return Err(name_too_long(format!("placements[{at}].placement"), text.placements[at].0));
+    }
+    values("context", &text.context)?;
+    values("profile_overrides", &text.overrides)
+}
+
+fn is_long(name: &str) -> bool {
+    name.len() > ID_BYTES_MAX
+}
+
+fn name_too_long(field: String, name: &str) -> Error {
+    Error::field(field, format!("has a name of {} bytes, at most {ID_BYTES_MAX} are allowed", name.len()))
 }
 
 /// The record of a decision with the complete view that it was made on.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tactful_core::ruleset::Ruleset;
 use tactful_log::{Log, Offset, Partition};
 use tactful_proto::v1;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -38,6 +39,7 @@ pub struct Engine {
     pub(crate) tokens: Tokens,
     pub(crate) model_turn: tokio::sync::Mutex<()>,
     pub(crate) retired: Mutex<Option<Arc<Ruleset>>>,
+    runtime: Handle,
     progress: Vec<(Offset, watch::Receiver<Offset>)>,
     closing: watch::Sender<bool>,
     tasks: Mutex<Tasks>,
@@ -115,6 +117,7 @@ impl Engine {
             tokens,
             model_turn: tokio::sync::Mutex::new(()),
             retired: Mutex::new(None),
+            runtime: Handle::current(),
             progress,
             closing,
             tasks: Mutex::new(tasks),
@@ -189,6 +192,12 @@ impl Engine {
         self.recorder.unlogged()
     }
 
+    /// The runtime of its tasks, for long work that must not run on a serving thread.
+    #[must_use]
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     /// What "durable" means with this log.
     #[must_use]
     pub fn durability(&self) -> &'static str {
@@ -215,16 +224,21 @@ impl Engine {
         self.closing.send_replace(true);
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         let mut running: Vec<JoinHandle<()>> = tasks.appliers.into_iter().chain(tasks.recorder).collect();
-        let drained = async {
-            for task in &mut running {
-                let _stopped = task.await;
-            }
-        };
-        if tokio::time::timeout(within, drained).await.is_err() {
+        if tokio::time::timeout(within, ended(&mut running)).await.is_err() {
             tracing::warn!("stopped before everything was recorded");
-            // What still waits for the log would hold it open, and with it its directory.
+            // What still waits for the log would hold it open, and with it its directory; and a
+            // decision made from now on must not be taken for recorded.
             running.iter().for_each(JoinHandle::abort);
+            ended(&mut running).await;
         }
+    }
+}
+
+/// Returns once all tasks have ended; those that have leave the list.
+async fn ended(tasks: &mut Vec<JoinHandle<()>>) {
+    while let Some(task) = tasks.last_mut() {
+        let _stopped = task.await;
+        tasks.pop();
     }
 }
 

@@ -130,19 +130,19 @@ impl Intake<'_> {
 
     /// A channel of the catalogue, or none.
     fn known_channel(&self, channel: &str) -> Result<(), Refusal> {
-        let known = || self.ruleset.catalog.channel.iter().map(|known| known.id.as_str());
-        if channel.is_empty() || known().any(|id| id == channel) {
+        let channels = self.ruleset.catalog.channel.iter().map(|channel| channel.id.as_str());
+        if channel.is_empty() || channels.clone().any(|known| known == channel) {
             return Ok(());
         }
-        let hint = tactful_core::layout::nearest(channel, known())
-            .map_or_else(|| "name one of its channels, or none".into(), |near| format!("did you mean {near}?"));
-        Err(refusal("CHANNEL_UNKNOWN", "channel", &format!("is no channel of the catalogue: {hint}")))
+        let message = format!("is no channel of the catalogue: leave it empty or give {}", listed(channels));
+        Err(refusal("CHANNEL_UNKNOWN", "channel", &message))
     }
 
     fn external_decision(&self, decision: v1::ExternalDecision) -> Result<Record, Refusal> {
         subject("subject_id", &decision.subject_id)?;
         subject("external_decision_id", &decision.external_decision_id)?;
         short("placement", &decision.placement)?;
+        short("action_id", &decision.action_id)?;
         if decision.action_id != NO_ACTION && self.ruleset.action(&decision.action_id).is_none() {
             let known = self.ruleset.actions.iter().map(|action| action.id.as_str());
             let hint = tactful_core::layout::nearest(&decision.action_id, known).map_or_else(
@@ -287,6 +287,10 @@ impl Refusal {
     fn into_error(self, index: usize) -> v1::ItemError {
         v1::ItemError { index: index as i64, reason: self.reason.into(), field: self.field, message: self.message }
     }
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// An id that must be there.

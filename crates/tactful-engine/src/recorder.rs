@@ -26,6 +26,7 @@ const _: () = assert!(GROUP_BYTES + tactful_log::ENTRY_BYTES_MAX <= tactful_log:
 const RETRY: Duration = Duration::from_millis(200);
 
 /// What waits for the recorder.
+#[allow(clippy::large_enum_variant, reason = "nearly all are records, and a box would cost each an allocation")]
 pub(crate) enum Queued {
     /// A record to append.
     Record(Record),

@@ -266,11 +266,24 @@ impl Report {
     fn write_inputs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns: usize = self.inputs.iter().map(|input| input.columns).sum();
         writeln!(f, "  inputs       {:>9}  {columns} columns", self.inputs.len())?;
-        for dropped in &self.dropped_inputs {
-            writeln!(f, "    not used   {}: {}", dropped.name, dropped.reason)?;
-        }
+        self.write_dropped(f)?;
         for failed in &self.failed_heads {
             writeln!(f, "    no head    {} {}: {}", failed.scope, failed.id, failed.reason)?;
+        }
+        Ok(())
+    }
+
+    /// Inputs that are not used, counted by reason; the model card lists all of them.
+    fn write_dropped(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMED: usize = 3;
+        let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for dropped in &self.dropped_inputs {
+            by_reason.entry(&dropped.reason).or_default().push(&dropped.name);
+        }
+        for (reason, names) in by_reason {
+            let named = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+            let more = if names.len() > NAMED { ", ..." } else { "" };
+            writeln!(f, "    not used   {:>9}  {reason}: {named}{more}", names.len())?;
         }
         Ok(())
     }

@@ -101,7 +101,8 @@ where
                 None => Ok(call.await),
             };
             match done {
-                Ok(Ok(response)) => response,
+                Ok(Ok(Ok(response))) => Ok(completed(response)),
+                Ok(Ok(Err(never))) => Err(never),
                 Ok(Err(_panic)) => {
                     counter!("tactful_panics_total").increment(1);
                     tracing::error!("a handler panicked");
@@ -113,6 +114,19 @@ where
                 }
             }
         })
+    }
+}
+
+/// What the transport itself answers, for example to a message beyond its bound or to an unknown
+/// method, gets its details. Such an answer has its status in the headers.
+fn completed(response: Response<Body>) -> Response<Body> {
+    let headers = response.headers();
+    if !headers.contains_key("grpc-status") || headers.contains_key("grpc-status-details-bin") {
+        return response;
+    }
+    match tonic::Status::from_header_map(headers) {
+        Some(status) if status.code() != tonic::Code::Ok => status::completed(status).into_http(),
+        _ => response,
     }
 }
 

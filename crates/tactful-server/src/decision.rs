@@ -115,7 +115,8 @@ impl DecisionService for Decisions {
         }
         let (rows, pages) = mpsc::channel(PAGES_MAX);
         let engine = Arc::clone(&self.engine);
-        let exporting = tokio::spawn(async move { engine.export((start, end), rows).await });
+        // On the engine's runtime: reading the whole log would hold up this thread's other calls.
+        let exporting = self.engine.runtime().spawn(async move { engine.export((start, end), rows).await });
         let pages = ReceiverStream::new(pages).map(|rows| Ok(v1::ExportDecisionsResponse { rows }));
         let ending = futures_util::stream::once(async move {
             let _place = place;

@@ -37,6 +37,7 @@ impl EventService for Events {
         &self,
         request: Request<Streaming<v1::IngestStreamRequest>>,
     ) -> Result<Response<Self::IngestStreamStream>, Status> {
+        Deadline::check(&request)?;
         let place = Arc::clone(&self.streams).try_acquire_owned().map_err(|_| status::overloaded("open streams"))?;
         let engine = Arc::clone(&self.engine);
         // Batches reach the log in their order: each hands over its entries when it is first polled,
@@ -46,7 +47,7 @@ impl EventService for Events {
             let _held = &place;
             let engine = Arc::clone(&engine);
             async move {
-                let batch = batch?;
+                let batch = batch.map_err(status::completed)?;
                 let answer = ingest(&engine, batch.items).await?;
                 Ok(v1::IngestStreamResponse {
                     sequence: batch.sequence,

@@ -1,5 +1,5 @@
-//! Accepted connections of one serving thread: nodelay set, their number bounded, and an accept
-//! loop that rests when the system runs out of descriptors instead of spinning.
+//! Accepted connections of one listener: nodelay set, their number and their first silence bounded,
+//! and an accept loop that rests when the system runs out of descriptors instead of spinning.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,36 +13,74 @@ use metrics::counter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 use tonic::transport::server::Connected;
 
 /// Rest after a failed accept, for example for want of file descriptors.
 const REST: Duration = Duration::from_millis(50);
 
+/// How long a new connection may stay silent: the transport's own pings begin after its first bytes.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+
 /// A connection that gives its place back when it ends.
 pub(crate) struct Connection {
     stream: TcpStream,
+    /// Ends a connection that never sent a byte; none once it did.
+    silence: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
 }
 
-/// The connections of a listener, at most `most` at a time.
-pub(crate) fn connections(listener: TcpListener, most: usize) -> impl Stream<Item = io::Result<Connection>> {
-    let places = Arc::new(Semaphore::new(most.max(1)));
-    stream::unfold((listener, places), |(listener, places)| async move {
-        let place = Arc::clone(&places).acquire_owned().await.ok()?;
-        let stream = accept(&listener).await;
-        Some((Ok(Connection { stream, _place: place }), (listener, places)))
-    })
+/// A listener with a bound on open connections; further ones wait in the backlog.
+pub(crate) struct Incoming {
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+    silence_max: Duration,
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
+impl Incoming {
+    /// At most this many connections at a time.
+    pub(crate) fn new(listener: TcpListener, connections_max: usize) -> Self {
+        Self { listener, places: Arc::new(Semaphore::new(connections_max.max(1))), silence_max: SILENCE_MAX }
+    }
+
+    /// The connections one after the other.
+    pub(crate) fn into_stream(self) -> impl Stream<Item = io::Result<Connection>> {
+        stream::unfold(self, |incoming| async move {
+            let (connection, _peer) = incoming.next().await;
+            Some((Ok(connection), incoming))
+        })
+    }
+
+    async fn next(&self) -> (Connection, SocketAddr) {
+        let place = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
+        let (stream, peer) = accept(&self.listener).await;
+        let silence = Some(Box::pin(tokio::time::sleep(self.silence_max)));
+        (Connection { stream, silence, _place: place }, peer)
+    }
+}
+
+impl axum::serve::Listener for Incoming {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        self.next().await
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
-        let accepted = listener.accept().await.and_then(|(stream, _)| {
+        let accepted = listener.accept().await.and_then(|(stream, peer)| {
             // Without it Nagle's algorithm and delayed acknowledgements add 40 ms to a reply.
             stream.set_nodelay(true)?;
-            Ok(stream)
+            Ok((stream, peer))
         });
         match accepted {
-            Ok(stream) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) => {
                 counter!("tactful_accept_errors_total").increment(1);
                 tracing::warn!(%error, "cannot accept a connection");
@@ -75,7 +113,18 @@ impl Connected for Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        match (&mut self.silence, read) {
+            (Some(silence), Poll::Pending) => {
+                silence.as_mut().poll(cx).map(|()| Err(io::Error::from(io::ErrorKind::TimedOut)))
+            }
+            (_, read) => {
+                if read.is_ready() {
+                    self.silence = None;
+                }
+                read
+            }
+        }
     }
 }
 
@@ -108,6 +157,7 @@ impl AsyncWrite for Connection {
 #[cfg(test)]
 mod tests {
     use futures_util::StreamExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
@@ -115,7 +165,7 @@ mod tests {
     async fn connections_are_nodelay_and_bounded() {
         let listener = TcpListener::from_std(listen(([127, 0, 0, 1], 0).into(), true).unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
-        let mut connections = Box::pin(connections(listener, 1));
+        let mut connections = Box::pin(Incoming::new(listener, 1).into_stream());
         let _first_peer = TcpStream::connect(address).await.unwrap();
         let _second_peer = TcpStream::connect(address).await.unwrap();
         let first = connections.next().await.unwrap().unwrap();
@@ -124,6 +174,22 @@ mod tests {
         assert!(waiting.is_err(), "a second connection was accepted beyond the bound");
         drop(first);
         assert!(connections.next().await.unwrap().unwrap().stream.nodelay().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_never_speaks_ends() {
+        let listener = TcpListener::from_std(listen(([127, 0, 0, 1], 0).into(), true).unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let incoming = Incoming { silence_max: Duration::from_millis(50), ..Incoming::new(listener, 2) };
+        let _silent_peer = TcpStream::connect(address).await.unwrap();
+        let (mut silent, _) = incoming.next().await;
+        assert_eq!(silent.read_u8().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let mut speaking_peer = TcpStream::connect(address).await.unwrap();
+        let (mut speaking, _) = incoming.next().await;
+        speaking_peer.write_u8(7).await.unwrap();
+        assert_eq!(speaking.read_u8().await.unwrap(), 7);
+        let later = tokio::time::timeout(Duration::from_millis(150), speaking.read_u8()).await;
+        assert!(later.is_err(), "one that has spoken may be silent");
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tactful_engine::Engine;
+use tactful_engine::{Engine, Error};
 use tactful_proto::v1;
 use tactful_proto::v1::model_service_server::ModelService;
 use tonic::{Request, Response, Status};
@@ -26,7 +26,10 @@ impl ModelService for Models {
                 "is empty: give the bytes of the file that `tactful model train` wrote",
             ));
         }
-        let loaded = self.engine.load_model(artifact.into()).await.map_err(|error| status::from_engine(&error))?;
+        // A task of its own: once begun, a load ends as a whole, even if the caller gives up on it.
+        let engine = Arc::clone(&self.engine);
+        let loading = self.engine.runtime().spawn(async move { engine.load_model(artifact.into()).await });
+        let loaded = loading.await.unwrap_or(Err(Error::Closed)).map_err(|error| status::from_engine(&error))?;
         Ok(Response::new(v1::LoadResponse {
             name: loaded.name,
             version: loaded.version,

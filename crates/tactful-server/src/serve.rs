@@ -14,7 +14,8 @@ use tactful_proto::v1::decision_service_server::DecisionServiceServer;
 use tactful_proto::v1::event_service_server::EventServiceServer;
 use tactful_proto::v1::model_service_server::ModelServiceServer;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::time::Instant;
 use tonic::transport::Server as Transport;
 use tonic_health::server::HealthReporter;
 
@@ -23,7 +24,7 @@ use crate::customer::Customers;
 use crate::decision::Decisions;
 use crate::event::Events;
 use crate::http::{Pages, router};
-use crate::incoming::{connections, listen};
+use crate::incoming::{Incoming, listen};
 use crate::model::Models;
 use crate::options::Options;
 use crate::telemetry;
@@ -32,6 +33,13 @@ use crate::telemetry;
 const LOCAL_RESETS_MAX: usize = 256;
 /// Largest list of request headers, in bytes.
 const HEADERS_BYTES_MAX: u32 = 8 << 10;
+/// Bytes that a call may send before they are read, and all calls of a connection together: with one
+/// bound for both, a single call that waits for a slow log would hold up all others.
+const WINDOW_BYTES: (u32, u32) = (256 << 10, 8 << 20);
+/// Open connections of the HTTP listener; further ones wait in the backlog.
+const HTTP_CONNECTIONS_MAX: usize = 256;
+/// Share of the drain's bound that is for calls in flight; the rest is for writing the record.
+const CALLS_SHARE: f64 = 0.8;
 /// Pings to a silent peer, and how long it may take to answer.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
@@ -66,6 +74,7 @@ pub enum StartError {
 pub struct Server {
     addresses: Addresses,
     draining: watch::Sender<bool>,
+    cutting: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
     drain_max: Duration,
     engine: Arc<Engine>,
@@ -79,6 +88,8 @@ struct Shared {
     admission: Admission,
     streams: Arc<Semaphore>,
     draining: watch::Receiver<bool>,
+    /// The end of the drain: what is still open then is cut.
+    cutting: watch::Receiver<bool>,
 }
 
 impl Server {
@@ -94,12 +105,14 @@ impl Server {
         let http = bind_http(options.http_listen)?;
         let addresses = Addresses { grpc, http: http.local_addr()? };
         let (draining, drained) = watch::channel(false);
+        let (cutting, cut) = watch::channel(false);
         let shared = Shared {
             engine: Arc::clone(&engine),
             options: options.clone(),
             admission: Admission::new(options.requests_max),
             streams: Arc::new(Semaphore::new(options.streams_max.max(1))),
             draining: drained.clone(),
+            cutting: cut,
         };
         let mut handles = Vec::with_capacity(threads);
         for (number, listener) in listeners.into_iter().enumerate() {
@@ -108,14 +121,10 @@ impl Server {
             handles.push(std::thread::Builder::new().name(name).spawn(move || serve_thread(listener, shared))?);
         }
         let pages = Pages { engine: Arc::clone(&engine), metrics, draining: drained.clone() };
+        tokio::spawn(telemetry::upkeep(begins(drained)));
         tokio::spawn(serve_http(TcpListener::from_std(http)?, pages));
-        Ok(Self {
-            addresses,
-            draining,
-            threads: handles,
-            drain_max: Duration::from_millis(options.drain_ms_max),
-            engine,
-        })
+        let drain_max = Duration::from_millis(options.drain_ms_max);
+        Ok(Self { addresses, draining, cutting, threads: handles, drain_max, engine })
     }
 
     /// Where it listens.
@@ -125,19 +134,25 @@ impl Server {
     }
 
     /// Drains: not ready, no new connections, calls in flight finish, the record is written; all of
-    /// it within the bound, then it returns whatever is left.
+    /// it within the bound. What is open when the calls' part of it ends is cut.
     pub async fn stop(self) {
+        let deadline = Instant::now() + self.drain_max;
+        let calls_end = Instant::now() + self.drain_max.mul_f64(CALLS_SHARE);
         self.draining.send_replace(true);
         let threads = self.threads;
-        let joined = tokio::task::spawn_blocking(move || {
+        let (ended, all_ended) = oneshot::channel();
+        // No blocking task of the runtime: those would hold up its own end.
+        std::thread::spawn(move || {
             for thread in threads {
-                let _ended = thread.join();
+                let _panicked = thread.join().is_err();
             }
+            let _bound_reached = ended.send(());
         });
-        if tokio::time::timeout(self.drain_max, joined).await.is_err() {
-            tracing::warn!("calls were still in flight at the end of the drain");
+        if tokio::time::timeout_at(calls_end, all_ended).await.is_err() {
+            tracing::warn!("connections were still open at the end of the drain");
         }
-        self.engine.close(self.drain_max).await;
+        self.cutting.send_replace(true);
+        self.engine.close(deadline.saturating_duration_since(Instant::now())).await;
     }
 }
 
@@ -163,8 +178,9 @@ fn bind_http(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
 }
 
 async fn serve_http(listener: TcpListener, pages: Pages) {
-    let stopped = drain_begins(pages.draining.clone());
-    if let Err(error) = axum::serve(listener, router(pages)).with_graceful_shutdown(stopped).await {
+    let stopped = begins(pages.draining.clone());
+    let incoming = Incoming::new(listener, HTTP_CONNECTIONS_MAX);
+    if let Err(error) = axum::serve(incoming, router(pages)).with_graceful_shutdown(stopped).await {
         tracing::error!(%error, "the HTTP listener failed");
     }
 }
@@ -174,9 +190,19 @@ fn serve_thread(listener: std::net::TcpListener, shared: Shared) {
         Ok(runtime) => runtime,
         Err(error) => return tracing::error!(%error, "cannot make a serving runtime"),
     };
-    if let Err(error) = runtime.block_on(serve_grpc(listener, shared)) {
-        tracing::error!(%error, "a serving thread failed");
-    }
+    let cut = begins(shared.cutting.clone());
+    runtime.block_on(async {
+        tokio::select! {
+            served = serve_grpc(listener, shared) => {
+                if let Err(error) = served {
+                    tracing::error!(%error, "a serving thread failed");
+                }
+            }
+            () = cut => {}
+        }
+    });
+    // Connections that are still open end here, with their runtime.
+    runtime.shutdown_background();
 }
 
 async fn serve_grpc(listener: std::net::TcpListener, shared: Shared) -> Result<(), Box<dyn std::error::Error>> {
@@ -190,9 +216,11 @@ async fn serve_grpc(listener: std::net::TcpListener, shared: Shared) -> Result<(
     let decisions = Decisions { engine: Arc::clone(engine), streams: Arc::clone(streams) };
     let events = Events { engine: Arc::clone(engine), streams: Arc::clone(streams) };
     let bytes = options.message_bytes_max;
-    let stopped = drain_begins(shared.draining.clone());
+    let stopped = begins(shared.draining.clone());
     Transport::builder()
         .max_concurrent_streams(options.streams_per_connection_max)
+        .initial_stream_window_size(WINDOW_BYTES.0)
+        .initial_connection_window_size(WINDOW_BYTES.1)
         .http2_max_local_error_reset_streams(Some(LOCAL_RESETS_MAX))
         .http2_max_header_list_size(HEADERS_BYTES_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE.0))
@@ -207,7 +235,7 @@ async fn serve_grpc(listener: std::net::TcpListener, shared: Shared) -> Result<(
             CustomerServiceServer::new(Customers { engine: Arc::clone(engine) }).max_decoding_message_size(bytes),
         )
         .add_service(ModelServiceServer::new(Models { engine: Arc::clone(engine) }).max_decoding_message_size(bytes))
-        .serve_with_incoming_shutdown(connections(listener, options.connections_max), stopped)
+        .serve_with_incoming_shutdown(Incoming::new(listener, options.connections_max).into_stream(), stopped)
         .await?;
     Ok(())
 }
@@ -226,20 +254,18 @@ async fn report_health(reporter: HealthReporter, engine: Arc<Engine>, draining: 
         reporter.set_service_status(service, NotServing).await;
     }
     engine.caught_up().await;
-    for service in services {
-        reporter.set_service_status(service, Serving).await;
+    if engine.readiness().caught_up {
+        for service in services {
+            reporter.set_service_status(service, Serving).await;
+        }
     }
-    drain_begins(draining).await;
+    begins(draining).await;
     for service in services {
         reporter.set_service_status(service, NotServing).await;
     }
 }
 
-/// Returns when a drain begins, or when the server is gone.
-async fn drain_begins(mut draining: watch::Receiver<bool>) {
-    while !*draining.borrow_and_update() {
-        if draining.changed().await.is_err() {
-            return;
-        }
-    }
+/// Returns when a drain, or its end, begins, or when the server is gone.
+async fn begins(mut signal: watch::Receiver<bool>) {
+    let _gone = signal.wait_for(|begun| *begun).await.is_err();
 }

@@ -1,5 +1,6 @@
 //! The one table from domain errors to gRPC codes. Every error carries `google.rpc.ErrorInfo`, bad
-//! input its field violations, overload the time after which to try again.
+//! input its field violations, overload the time after which to try again. Errors travel in headers,
+//! which peers bound, so their texts are cut.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,6 +13,13 @@ use tonic_types::{ErrorDetails, StatusExt};
 const DOMAIN: &str = "tactful";
 /// When an overloaded server may be asked again.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// Field violations that one error carries; the message counts the others.
+const VIOLATIONS_MAX: usize = 8;
+/// Characters of one field violation's path and of its description.
+const VIOLATION_CHARS_MAX: usize = 200;
+/// Characters of a message.
+const MESSAGE_CHARS_MAX: usize = 600;
 
 /// The status of an engine's error.
 pub(crate) fn from_engine(error: &Error) -> Status {
@@ -47,15 +55,36 @@ pub(crate) fn panicked() -> Status {
     plain(Code::Internal, "INTERNAL", "an internal error; it was logged")
 }
 
+/// The status that the transport made, for example of a message beyond its bound, with the details
+/// that every error of ours carries.
+pub(crate) fn completed(status: Status) -> Status {
+    if !status.details().is_empty() {
+        return status;
+    }
+    let (code, reason) = match status.code() {
+        Code::OutOfRange => (Code::ResourceExhausted, "MESSAGE_TOO_LARGE"),
+        // Tonic's name for a message that cannot be decoded.
+        Code::Internal => (Code::InvalidArgument, "MESSAGE_MALFORMED"),
+        Code::Unimplemented => (Code::Unimplemented, "METHOD_UNKNOWN"),
+        Code::NotFound => (Code::NotFound, "NOT_FOUND"),
+        Code::Cancelled => (Code::Cancelled, "CANCELLED"),
+        code => (code, "TRANSPORT"),
+    };
+    let message = if status.message().is_empty() { "the server has no such method" } else { status.message() };
+    plain(code, reason, message)
+}
+
 fn invalid(fields: &[FieldError]) -> Status {
     let missing = fields.iter().all(|field| field.not_found);
     let (code, reason) =
         if missing { (Code::NotFound, "NOT_FOUND") } else { (Code::InvalidArgument, "INVALID_ARGUMENT") };
     let mut details = info(reason);
-    for field in fields {
-        details.add_bad_request_violation(&field.field, &field.message);
+    for field in fields.iter().take(VIOLATIONS_MAX) {
+        let (path, text) = (cut(&field.field, VIOLATION_CHARS_MAX), cut(&field.message, VIOLATION_CHARS_MAX));
+        details.add_bad_request_violation(path, text);
     }
     let first = fields.first().map_or_else(String::new, |field| format!("{} {}", field.field, field.message));
+    let first = cut(&first, MESSAGE_CHARS_MAX);
     let more = fields.len().saturating_sub(1);
     let message = if more == 0 { first } else { format!("{first} (and {more} more)") };
     Status::with_error_details(code, message, details)
@@ -72,9 +101,17 @@ fn from_log(failure: LogFailure, text: &str) -> Status {
 }
 
 fn plain(code: Code, reason: &str, message: &str) -> Status {
-    Status::with_error_details(code, message, info(reason))
+    Status::with_error_details(code, cut(message, MESSAGE_CHARS_MAX), info(reason))
 }
 
 fn info(reason: &str) -> ErrorDetails {
     ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new())
+}
+
+/// A text that a header can carry.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.into(),
+    }
 }

@@ -2,6 +2,7 @@
 //! microseconds, since a decision is done before the usual ones begin.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use metrics::{describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -23,6 +24,16 @@ pub fn metrics() -> &'static PrometheusHandle {
         describe();
         handle
     })
+}
+
+/// Drains what histograms have gathered until `stopped`: without it they grow until somebody asks.
+pub(crate) async fn upkeep(stopped: impl Future<Output = ()>) {
+    const EVERY: Duration = Duration::from_secs(5);
+    let handle = metrics();
+    let mut stopped = std::pin::pin!(stopped);
+    while tokio::time::timeout(EVERY, stopped.as_mut()).await.is_err() {
+        handle.run_upkeep();
+    }
 }
 
 fn describe() {

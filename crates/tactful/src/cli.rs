@@ -5,8 +5,8 @@ mod args;
 mod value;
 
 pub(crate) use args::{
-    CatalogCheckArgs, ContextArgs, DecideArgs, DemoArgs, ExportDecisionsArgs, IngestArgs, LoadArgs, OnError, ServeArgs,
-    ShowArgs, TrainArgs,
+    CatalogCheckArgs, ContextArgs, DecideArgs, DemoArgs, ExplainLevel, ExportDecisionsArgs, IngestArgs, LoadArgs,
+    OnError, ServeArgs, ShowArgs, TrainArgs,
 };
 pub(crate) use value::Assignment;
 
@@ -32,8 +32,9 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// Options that every command takes.
+/// Options that every command takes; help lists them after the command's own.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Common options")]
 pub(crate) struct Global {
     /// Address of the running server
     #[arg(long, global = true, value_name = "URL", env = "TACTFUL_SERVER", default_value = DEFAULT_SERVER)]

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use tactful_core::ruleset::Ruleset;
+use tactful_log::EmbeddedLog;
 
 use crate::cli::{DemoArgs, Global};
 use crate::output::Usage;
@@ -28,16 +29,23 @@ const MARKER: &str = "demo-data";
 /// Runs the demo to its end or until it is interrupted.
 pub(crate) fn run(global: &Global, args: &DemoArgs) -> Result<ExitCode> {
     serve::start_logging("warn")?;
+    let own = args.catalog.is_none();
     let ruleset = ruleset(args.catalog.as_deref())?;
     let data_dir = fresh(args.data_dir.as_deref().unwrap_or(Path::new(DATA_DIR)))?;
+    let catalog = args.catalog.clone().unwrap_or_else(|| data_dir.join("catalog"));
+    if own {
+        assets::write_catalog(&catalog)?;
+    }
     let mut settings = Settings { data_dir: data_dir.clone(), ..Settings::default() };
     settings.server.grpc_listen.set_port(0);
     settings.server.http_listen.set_port(0);
     let background = serve::background()?;
     let (engine, server) = background.block_on(serve::start(&settings, ruleset))?;
     let customers = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let place = drive::Place { addresses: server.addresses(), data_dir, engine };
+    let place = drive::Place { addresses: server.addresses(), data_dir, catalog, engine };
     let outcome = customers.block_on(drive::run(global, args, &place));
+    // With it go its connections: the drain waits for those that are open.
+    drop(customers);
     background.block_on(server.stop());
     outcome?;
     Ok(ExitCode::SUCCESS)
@@ -59,6 +67,10 @@ fn fresh(folder: &Path) -> Result<PathBuf> {
         return Err(Usage(text).into());
     }
     if taken {
+        // A server may still run on it, as the demo itself proposes in the end.
+        if let Err(locked @ tactful_log::Error::Locked { .. }) = EmbeddedLog::open_existing(folder.join("log")) {
+            return Err(locked.into());
+        }
         std::fs::remove_dir_all(folder).with_context(|| format!("cannot clear {}", folder.display()))?;
     }
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;

@@ -60,14 +60,33 @@ pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(closed) {
         return ExitCode::SUCCESS;
     }
-    note(format_args!("error: {error:#}"));
+    note(format_args!("error: {}", told(error)));
     let usage = error.chain().any(|cause| cause.is::<Usage>());
     ExitCode::from(if usage { 2 } else { 1 })
+}
+
+/// The error and its causes in one text; a cause that the text before it tells already is left out.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text += &format!(": {cause}");
+        }
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = anyhow::anyhow!("no space").context("cannot write: no space").context("cannot export");
+        assert_eq!(told(&cause), "cannot export: cannot write: no space");
+    }
 
     #[test]
     fn the_kind_of_error_decides_the_exit_code() {

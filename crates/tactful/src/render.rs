@@ -6,6 +6,6 @@ pub(crate) mod decision;
 pub(crate) mod ingest;
 pub(crate) mod model;
 pub(crate) mod row;
+pub(crate) mod value;
 
 mod table;
-mod value;

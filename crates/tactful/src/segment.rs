@@ -7,8 +7,10 @@ pub(crate) mod lines;
 mod external;
 mod fields;
 mod properties;
+mod shape;
 
 pub(crate) use fields::protobuf_time;
+pub(crate) use shape::Shape;
 
 use std::fmt;
 

@@ -1,6 +1,7 @@
 //! `tactful serve`: settings, catalogue, log, engine and server, in this order; then it waits for
 //! the signal to drain. A wrong setting or catalogue ends it before any port opens.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tactful_core::ruleset::Ruleset;
 use tactful_engine::Engine;
 use tactful_log::EmbeddedLog;
-use tactful_server::{Addresses, Server, telemetry};
+use tactful_server::{Addresses, Server, StartError, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use toml::Value;
 
@@ -73,10 +74,7 @@ pub(crate) fn background() -> Result<tokio::runtime::Runtime> {
 
 /// The compiled catalogue of a folder.
 pub(crate) fn catalog(folder: &std::path::Path) -> Result<Ruleset> {
-    tactful_engine::catalog::load(folder).map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!("the catalogue in {} has {} problem(s)\n{}", folder.display(), lines.len(), lines.join("\n"))
-    })
+    crate::catalog::load(folder).map_err(|wrong| anyhow::anyhow!("{}", wrong.told()))
 }
 
 /// A server with its engine on the embedded log below a folder.
@@ -90,10 +88,22 @@ pub(crate) async fn start(settings: &Settings, ruleset: Ruleset) -> Result<(Arc<
     if !settings.model.as_os_str().is_empty() {
         let bytes = std::fs::read(&settings.model)
             .map_err(|error| Usage(format!("cannot read model {}: {error}", settings.model.display())))?;
-        engine.load_model(bytes.into()).await?;
+        let loaded = engine.load_model(bytes.into()).await;
+        loaded.with_context(|| format!("cannot start with {}", settings.model.display()))?;
     }
-    let server = Server::start(Arc::clone(&engine), &settings.server)?;
+    let server = Server::start(Arc::clone(&engine), &settings.server).map_err(unbound)?;
     Ok((engine, server))
+}
+
+/// Why the server did not start, and what to do about a port that is taken.
+fn unbound(error: StartError) -> anyhow::Error {
+    match &error {
+        StartError::Bind { what, address, source } if source.kind() == std::io::ErrorKind::AddrInUse => {
+            let option = if *what == "gRPC" { "--grpc-listen" } else { "--http-listen" };
+            anyhow::anyhow!("{what} cannot listen on {address}: another program does; choose another with {option}")
+        }
+        _ => error.into(),
+    }
 }
 
 async fn serve(global: &Global, settings: Settings, ruleset: Ruleset) -> Result<ExitCode> {
@@ -158,10 +168,14 @@ fn settings(args: &ServeArgs) -> Result<Loaded<Settings>> {
     Ok(loaded)
 }
 
-/// Logs go to standard error, so that standard output stays for results.
+/// Logs go to standard error, so that standard output stays for results. The store below the log has
+/// much to say about itself; it says so only if asked by name, as in `info,fjall=info`.
 pub(crate) fn start_logging(filter: &str) -> Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)
-        .map_err(|error| Usage(format!("log = {filter:?} is no log filter: {error}")))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    const QUIETER: &str = "fjall=warn,lsm_tree=warn";
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("{QUIETER},{filter}")).map_err(|error| {
+        Usage(format!("log = {filter:?} is no filter like \"info\" or \"info,tactful_engine=debug\": {error}"))
+    })?;
+    let stderr = std::io::stderr;
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(stderr().is_terminal()).with_writer(stderr).init();
     Ok(())
 }

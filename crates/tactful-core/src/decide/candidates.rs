@@ -55,7 +55,8 @@ fn and(left: &[u64], right: &[u64]) -> Vec<u64> {
     left.iter().zip(right).map(|(a, b)| a & b).collect()
 }
 
-fn clear(mask: &mut [u64], action: ActionIx) {
+/// Clears an action's bit.
+pub(super) fn clear(mask: &mut [u64], action: ActionIx) {
     mask[action / 64] &= !(1 << (action % 64));
 }
 

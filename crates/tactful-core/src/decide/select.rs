@@ -3,7 +3,7 @@
 
 use super::arbitrate::{Ranked, Scoring};
 use super::candidates::{Candidates, actions};
-use super::{PlacementDecision, PlacementReason, Request, Shown};
+use super::{PlacementDecision, PlacementReason, Request, Scored, Shown};
 use crate::catalog::HoldoutDef;
 use crate::ruleset::{ActionIx, Ruleset};
 
@@ -16,28 +16,23 @@ pub fn in_holdout(holdout: &HoldoutDef, subject_id: &str) -> bool {
 }
 
 /// The highest priorities that beat the interruption cost; each is certain, so its probability is 1.
-pub(super) fn best(
-    scoring: &Scoring<'_>,
-    ruleset: &Ruleset,
-    ranked: &Ranked,
-    request: &Request,
-) -> Vec<PlacementDecision> {
-    let mut used = Vec::new();
+pub(super) fn best(ruleset: &Ruleset, ranked: &Ranked, request: &Request) -> Vec<PlacementDecision> {
+    let mut used: Vec<ActionIx> = Vec::new();
     let mut placements = Vec::with_capacity(request.placements.len());
     for (position, (placement, count)) in request.placements.iter().enumerate() {
         let cost = ruleset.placements[*placement].interruption_cost;
-        let free = ranked.placements[position].iter().filter(|(_, action)| !used.contains(action));
+        let free = ranked.placements[position].iter().filter(|(action, _)| !used.contains(action));
         let some_free = free.clone().next().is_some();
-        let chosen: Vec<ActionIx> =
-            free.filter(|(priority, _)| *priority > cost).take(*count).map(|(_, action)| *action).collect();
-        used.extend_from_slice(&chosen);
+        let worth = free.filter(|(_, scored)| scored.priority > cost).take(*count);
+        let chosen: Vec<Shown> =
+            worth.enumerate().map(|(slot, (action, scored))| shown(*action, slot, *scored, 1.0)).collect();
+        used.extend(chosen.iter().map(|shown| shown.action));
         let reason = match (chosen.is_empty(), some_free) {
             (false, _) => PlacementReason::Decided,
             (true, true) => PlacementReason::NoAction,
             (true, false) => PlacementReason::Fallback,
         };
-        let shown = chosen.into_iter().enumerate().map(|(slot, action)| shown(scoring, action, slot, 1.0)).collect();
-        placements.push(PlacementDecision { placement: *placement, shown, reason });
+        placements.push(PlacementDecision { placement: *placement, shown: chosen, reason });
     }
     placements
 }
@@ -61,7 +56,7 @@ pub(super) fn uniform(
             let probability = 1.0 / left.len() as f64;
             let action = left.swap_remove(draws.below(left.len()));
             used.push(action);
-            slots.push(shown(scoring, action, slots.len(), probability));
+            slots.push(shown(action, slots.len(), scoring.scored(action), probability));
         }
         let reason = if slots.is_empty() { PlacementReason::Fallback } else { PlacementReason::Decided };
         placements.push(PlacementDecision { placement: *placement, shown: slots, reason });
@@ -69,8 +64,8 @@ pub(super) fn uniform(
     placements
 }
 
-fn shown(scoring: &Scoring<'_>, action: ActionIx, slot: usize, selection_probability: f64) -> Shown {
-    Shown { action, slot, scored: scoring.scored(action), selection_probability, reasons: Vec::new() }
+fn shown(action: ActionIx, slot: usize, scored: Scored, selection_probability: f64) -> Shown {
+    Shown { action, slot, scored, selection_probability, reasons: Vec::new() }
 }
 
 /// Draws made of a seed: the n-th is a hash of n under the seed.

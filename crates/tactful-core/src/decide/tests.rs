@@ -43,7 +43,10 @@ fn ruleset(actions: &[String]) -> Ruleset {
 
 fn three() -> Ruleset {
     ruleset(&[
-        action("plain", "eligibility = [\"customer.age >= 18\"]\nreasons = [\"you are {customer.age}\", { text = \"a senior\", when = \"customer.age >= 60\" }]"),
+        action(
+            "plain",
+            "eligibility = [\"customer.age >= 18\"]\nreasons = [\"you are {customer.age}\", { text = \"a senior\", when = \"customer.age >= 60\" }]",
+        ),
         action(
             "best",
             "lever = 2.0\nsuitability = [{ block = \"customer.plan == 'small'\", when_unknown = \"pass\", message = \"too much for a small plan\" }]",

@@ -44,6 +44,7 @@ pub(super) fn compile(catalog: &Catalog) -> Result<Compiled, Vec<Problem>> {
         masks: MaskIndex::build(actions.len(), &rules.specs),
         rules: rules.compiled,
         purpose_masks: purpose_masks(&schema, &actions),
+        model_named: (0..actions.len()).filter(|action| actions[*action].model.is_some()).collect(),
         factors: factor_blocks(&catalog.action),
         catalog: catalog.clone(),
         schema: Arc::new(schema),
@@ -294,7 +295,10 @@ impl Builder<'_> {
         self.report.known("channel", "channel", &def.channel, self.catalog.channel.iter().map(|c| c.id.as_str()));
         for id in &def.placements {
             self.report.known("placements", "placement", id, placements.keys().map(String::as_str));
-            let elsewhere = placements.get(id).is_some_and(|at| self.catalog.placement[*at].channel != def.channel);
+            // A placement whose channel is a typo is told once, at the placement.
+            let known = |id: &str| self.catalog.channel.iter().any(|channel| channel.id == id);
+            let channel = placements.get(id).map(|at| &self.catalog.placement[*at].channel);
+            let elsewhere = channel.is_some_and(|channel| *channel != def.channel && known(channel));
             self.report.require(!elsewhere, "placements", || {
                 (
                     format!("placement {id:?} is not in channel {:?}", def.channel),

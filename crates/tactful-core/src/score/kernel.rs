@@ -3,8 +3,9 @@
 //! every dispatch path gives the same bits as the scalar one.
 //!
 //! The one module in which `unsafe` is allowed: calling the AVX2 and AVX-512 builds of the same
-//! safe function after the CPU was asked.
-#![allow(unsafe_code, reason = "runtime dispatch to target-feature builds of a safe function")]
+//! safe code after the CPU was asked.
+#![allow(unsafe_code, reason = "runtime dispatch to target-feature builds of safe code")]
+#![allow(clippy::needless_range_loop, reason = "loops over lanes are what the compiler makes SIMD of")]
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -12,6 +13,9 @@ use crate::math::sigmoid;
 
 /// Actions in a block.
 pub const LANES: usize = 16;
+/// Blocks scored together: an addition waits for the one before in its own block alone, so the
+/// others fill the time.
+pub const GROUP: usize = 4;
 
 /// Weights of many actions over the same columns, in blocks of 16 actions.
 #[derive(Debug)]
@@ -41,6 +45,12 @@ impl Weights {
         }
     }
 
+    /// Blocks of actions.
+    #[must_use]
+    pub fn blocks(&self) -> usize {
+        self.blocks.len() / (self.columns + 1)
+    }
+
     /// Bias of one action.
     #[must_use]
     pub fn bias(&self, action: usize) -> f32 {
@@ -53,50 +63,72 @@ impl Weights {
         self.blocks[start..start + self.columns].iter().map(move |row| row[action % LANES])
     }
 
-    /// Probabilities of one block: logistic of bias plus weighted columns. One pass over its
-    /// weights, no allocation.
+    /// Writes the probabilities of some blocks: logistic of bias plus weighted columns. One pass over
+    /// their weights, no allocation. Call it within a [`Kernel`].
     ///
     /// # Panics
-    /// If the block is beyond the bank or `encoded` is shorter than the columns.
-    #[inline]
-    pub fn probabilities(&self, block: usize, encoded: &[f32], out: &mut [f32; LANES]) {
-        let start = block * (self.columns + 1);
-        let rows = &self.blocks[start..start + self.columns + 1];
-        let encoded = &encoded[..self.columns];
-        match level() {
-            // SAFETY: `level` answers AVX512 only after the CPU reported avx512f.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => unsafe { score_avx512(rows, encoded, out) },
-            // SAFETY: `level` answers AVX2 only after the CPU reported avx2.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { score_avx2(rows, encoded, out) },
-            _ => score(rows, encoded, out),
+    /// If a block is beyond the bank or `encoded` is shorter than the columns.
+    #[inline(always)]
+    pub fn probabilities<const N: usize>(&self, blocks: &[usize; N], encoded: &[f32], out: &mut [[f32; LANES]; N]) {
+        let columns = self.columns;
+        let encoded = &encoded[..columns];
+        // Loops rather than array methods, which are compiled apart and without the wide instructions.
+        let mut rows = [&self.blocks[..0]; N];
+        let mut sums = [[0.0; LANES]; N];
+        for at in 0..N {
+            let start = blocks[at] * (columns + 1);
+            sums[at] = self.blocks[start];
+            rows[at] = &self.blocks[start + 1..][..columns];
+        }
+        for column in 0..columns {
+            for at in 0..N {
+                for lane in 0..LANES {
+                    sums[at][lane] += rows[at][column][lane] * encoded[column];
+                }
+            }
+        }
+        for at in 0..N {
+            for lane in 0..LANES {
+                out[at][lane] = sigmoid(sums[at][lane]);
+            }
         }
     }
 }
 
-/// The safe path: what the others are compiled from and tested against.
-#[inline(always)]
-fn score(rows: &[[f32; LANES]], encoded: &[f32], out: &mut [f32; LANES]) {
-    let mut sums = rows[0];
-    for (row, value) in rows[1..].iter().zip(encoded) {
-        for lane in 0..LANES {
-            sums[lane] += row[lane] * value;
-        }
+/// Work that is compiled for each instruction set. What `run` calls must be `#[inline(always)]` to
+/// gain by it.
+pub trait Kernel {
+    /// What it gives.
+    type Output;
+
+    /// Does the work; `#[inline(always)]` in every implementation.
+    fn run(self) -> Self::Output;
+}
+
+/// Runs a kernel with the widest instructions that this CPU has. Which ones never changes a result.
+#[inline]
+pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
+    match level() {
+        // SAFETY: `level` answers AVX512 only after the CPU reported avx512f.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe { run_avx512(kernel) },
+        // SAFETY: `level` answers AVX2 only after the CPU reported avx2.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => unsafe { run_avx2(kernel) },
+        _ => kernel.run(),
     }
-    *out = sums.map(sigmoid);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn score_avx2(rows: &[[f32; LANES]], encoded: &[f32], out: &mut [f32; LANES]) {
-    score(rows, encoded, out);
+fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-fn score_avx512(rows: &[[f32; LANES]], encoded: &[f32], out: &mut [f32; LANES]) {
-    score(rows, encoded, out);
+fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -156,26 +188,46 @@ mod tests {
         (weights, (0..columns).map(|_| next()).collect())
     }
 
+    /// Scores all actions in groups of `N` blocks.
+    struct ScoreAll<'a, const N: usize>(&'a Weights, &'a [f32]);
+
+    impl<const N: usize> Kernel for ScoreAll<'_, N> {
+        type Output = Vec<f32>;
+
+        #[inline(always)]
+        fn run(self) -> Vec<f32> {
+            let Self(weights, encoded) = self;
+            let blocks = weights.blocks();
+            let mut scores = Vec::new();
+            for first in (0..blocks).step_by(N) {
+                let mut out = [[0.0; LANES]; N];
+                let group = std::array::from_fn(|at| (first + at).min(blocks - 1));
+                weights.probabilities::<N>(&group, encoded, &mut out);
+                scores.extend_from_slice(out.as_flattened());
+            }
+            scores
+        }
+    }
+
+    fn bits(scores: &[f32]) -> Vec<u32> {
+        scores.iter().map(|score| score.to_bits()).collect()
+    }
+
     #[test]
     fn every_path_gives_the_bits_of_the_scalar_score() {
         for (actions, columns) in [(1, 1), (16, 64), (33, 7), (1_000, 64), (5, 0)] {
             let (weights, encoded) = filled(actions, columns);
-            for action in 0..actions {
-                let logit = weights.of(action).zip(&encoded).fold(weights.bias(action), |sum, (w, x)| sum + w * x);
-                let scalar = sigmoid(logit);
-                let block = action / LANES;
-                let rows = &weights.blocks[block * (columns + 1)..(block + 1) * (columns + 1)];
-                let mut out = [0.0; LANES];
-                weights.probabilities(block, &encoded, &mut out);
-                assert_eq!(out[action % LANES].to_bits(), scalar.to_bits());
-                score(rows, &encoded, &mut out);
-                assert_eq!(out[action % LANES].to_bits(), scalar.to_bits());
-                #[cfg(target_arch = "x86_64")]
-                if is_x86_feature_detected!("avx2") {
-                    // SAFETY: the CPU was asked in the line above.
-                    unsafe { score_avx2(rows, &encoded, &mut out) };
-                    assert_eq!(out[action % LANES].to_bits(), scalar.to_bits());
-                }
+            let logit = |action| weights.of(action).zip(&encoded).fold(weights.bias(action), |sum, (w, x)| sum + w * x);
+            let scalar: Vec<u32> = (0..actions).map(|action| sigmoid(logit(action)).to_bits()).collect();
+            let same = |scores: Vec<f32>| assert_eq!(bits(&scores[..actions]), scalar);
+            same(ScoreAll::<1>(&weights, &encoded).run());
+            same(ScoreAll::<GROUP>(&weights, &encoded).run());
+            same(dispatch(ScoreAll::<1>(&weights, &encoded)));
+            same(dispatch(ScoreAll::<GROUP>(&weights, &encoded)));
+            #[cfg(target_arch = "x86_64")]
+            if is_x86_feature_detected!("avx2") {
+                // SAFETY: the CPU was asked in the line above.
+                same(unsafe { run_avx2(ScoreAll::<GROUP>(&weights, &encoded)) });
             }
         }
     }

@@ -207,6 +207,8 @@ pub struct Bank {
     columns: Vec<Column>,
     weights: Weights,
     sources: Vec<Source>,
+    /// Actions with a head, one bit each: the same as `sources`, for the kernel.
+    headed: Vec<u16>,
 }
 
 impl Bank {
@@ -236,7 +238,9 @@ impl Bank {
                 weights.set(action, head.bias, &head.weights);
             }
         }
-        Ok(Self { name: model.name.clone(), version: model.version.clone(), columns, weights, sources })
+        let bit = |(lane, source): (usize, &Source)| u16::from(*source != Source::Prior) << lane;
+        let headed = sources.chunks(LANES).map(|block| block.iter().enumerate().map(bit).sum()).collect();
+        Ok(Self { name: model.name.clone(), version: model.version.clone(), columns, weights, sources, headed })
     }
 
     /// Name of the model.
@@ -264,16 +268,18 @@ impl Bank {
         out.extend(self.columns.iter().map(|column| column.encode(fields)));
     }
 
-    /// Acceptance probabilities of the 16 actions of one block for encoded columns. Lanes of
-    /// actions without a head keep what `out` holds: their priors.
-    #[inline]
-    pub fn probabilities(&self, block: usize, encoded: &[f32], out: &mut [f32; LANES]) {
-        let mut scored = [0.0; LANES];
-        self.weights.probabilities(block, encoded, &mut scored);
-        let sources = &self.sources[block * LANES..];
-        for ((out, scored), source) in out.iter_mut().zip(scored).zip(sources) {
-            *out = if *source == Source::Prior { *out } else { scored };
-        }
+    /// Acceptance probabilities of the 16 actions of some blocks for encoded columns; those of actions
+    /// without a head mean nothing, see [`Bank::headed`]. Call it within a kernel.
+    #[inline(always)]
+    pub fn probabilities<const N: usize>(&self, blocks: &[usize; N], encoded: &[f32], out: &mut [[f32; LANES]; N]) {
+        self.weights.probabilities(blocks, encoded, out);
+    }
+
+    /// The actions of a block that have a head, one bit each from the lowest.
+    #[inline(always)]
+    #[must_use]
+    pub fn headed(&self, block: usize) -> u16 {
+        self.headed[block]
     }
 
     /// Intercept of an action and what each field added to its logit, in column order.

@@ -115,13 +115,18 @@ fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
     (line, String::from_utf8_lossy(&before[line_start..]).chars().count() + 1)
 }
 
-/// The parser's message, and for an unknown key the key that was probably meant.
+/// The parser's message, and for an unknown key or word the one that was probably meant.
 fn readable(message: &str) -> (String, String) {
+    let what = match message {
+        field if field.starts_with("unknown field `") => "key",
+        variant if variant.starts_with("unknown variant `") => "value",
+        _ => return (message.replace('\n', " "), String::new()),
+    };
     let words: Vec<&str> = message.split('`').collect();
-    if message.starts_with("unknown field")
-        && let Some(hint) = nearest(words[1], words.iter().skip(3).step_by(2).copied())
-    {
-        return (format!("unknown key {:?}", words[1]), format!("did you mean {hint:?}?"));
-    }
-    (message.replace('\n', " "), String::new())
+    let known = words.iter().skip(3).step_by(2).copied();
+    let hint = match nearest(words[1], known.clone()) {
+        Some(meant) => format!("did you mean {meant:?}?"),
+        None => format!("known here: {}", known.collect::<Vec<_>>().join(", ")),
+    };
+    (format!("unknown {what} {:?}", words[1]), hint)
 }

@@ -1,3 +1,5 @@
+//! The catalogue loader on good, bad and mangled texts.
+
 use super::*;
 
 const BASE: &str = r#"

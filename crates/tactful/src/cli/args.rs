@@ -31,7 +31,7 @@ pub(crate) struct DemoArgs {
     /// Catalogue to use instead of the demo's own
     #[arg(long, value_name = "DIR")]
     pub(crate) catalog: Option<PathBuf>,
-    /// Keep the data here instead of in a temporary directory
+    /// Where the data goes [default: .tactful/demo]; what an earlier demo left there is cleared
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 }
@@ -74,9 +74,9 @@ pub(crate) struct ServeArgs {
 pub(super) const DECIDE_EXAMPLES: &str = "\
 Examples:
   tactful decide customer:42 --placement web_home
-  tactful decide customer:42 --placement web_home:3 --placement web_banner --explain full
-  tactful decide customer:42 --placement agent_desk --context topic=billing --context minutes_waiting=4
-  tactful decide customer:42 --placement web_home --set customer.age=71 --test --json";
+  tactful decide customer:42 --placement web_home:3 --placement web_account --explain full
+  tactful decide customer:42 --placement agent_desktop --context topic=billing --context waiting_minutes=4
+  tactful decide customer:42 --placement web_home --set age=71 --test --json";
 
 /// How much of the why and why-not to ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -195,8 +195,9 @@ pub(crate) struct CatalogCheckArgs {
 
 pub(super) const TRAIN_EXAMPLES: &str = "\
 Examples:
-  tactful model train models/acceptance.toml --out acceptance.model
-  tactful model train models/acceptance.toml --out acceptance.model --card acceptance.md --data-dir data";
+  tactful model train models/acceptance.toml
+  tactful model train models/acceptance.toml --out models/may.model --card models/may.md
+  tactful model train models/acceptance.toml --data-dir data";
 
 /// Options of `model train`.
 #[derive(Args, Debug)]
@@ -204,9 +205,9 @@ pub(crate) struct TrainArgs {
     /// Recipe (TOML): target, inputs, split, seed
     #[arg(value_name = "RECIPE")]
     pub(crate) recipe: PathBuf,
-    /// Where to write the model; it appears there whole or not at all
+    /// Where to write the model, whole or not at all [default: NAME.model, with the recipe's name]
     #[arg(long, value_name = "FILE")]
-    pub(crate) out: PathBuf,
+    pub(crate) out: Option<PathBuf>,
     /// Read the record of a stopped server from its directory, instead of a running one's
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,

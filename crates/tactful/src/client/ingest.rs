@@ -23,7 +23,7 @@ use crate::{
     cli::{Global, IngestArgs, OnError},
     output::{self, Usage},
 };
-use feed::{Chunk, Feed};
+use feed::{Chunk, Feed, Origin};
 use report::Report;
 
 /// Batches that are sent and not yet acknowledged.
@@ -76,10 +76,10 @@ fn read_ahead(input: Box<dyn Read + Send>, stop: bool) -> mpsc::Receiver<io::Res
     receiver
 }
 
-/// A batch on its way: the number of each item's line.
+/// A batch on its way: where each item comes from.
 struct Sent {
     sequence: i64,
-    lines: Vec<u64>,
+    lines: Vec<Origin>,
 }
 
 /// Sends every chunk and takes every acknowledgement.

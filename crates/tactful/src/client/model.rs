@@ -26,7 +26,8 @@ use crate::{
 pub(crate) async fn train(global: &Global, args: &TrainArgs) -> Result<ExitCode> {
     let recipe = recipe(&args.recipe)?;
     // Opened first: a place that cannot be written to is better known before the work than after.
-    let file = NewFile::create(&args.out)?;
+    let out = args.out.clone().unwrap_or_else(|| format!("{}.model", recipe.name).into());
+    let file = NewFile::create(&out)?;
     let rows = rows::of(global, args.data_dir.as_deref(), rows::Range::default()).await?;
     let dataset = collect(rows, &recipe, Progress::count(global.quiet)).await?;
     let trained = fit(&recipe, dataset, Progress::steps(global.quiet))?;
@@ -34,14 +35,17 @@ pub(crate) async fn train(global: &Global, args: &TrainArgs) -> Result<ExitCode>
     if let Some(card) = &args.card {
         NewFile::create(card)?.write(tactful_models::card(&trained).as_bytes())?;
     }
-    done(global, &TrainedModel { report: &trained.report, file: &args.out })
+    done(global, &TrainedModel { report: &trained.report, file: &out })
 }
 
 /// Loads a model into the running server.
 pub(crate) async fn load(global: &Global, args: &LoadArgs) -> Result<ExitCode> {
     let artifact = read(&args.file)?;
     let mut client = ModelServiceClient::new(connect(global).await?);
-    let answer = client.load(LoadRequest { artifact }).await.map_err(|status| status::refused(&status))?;
+    let answer = client.load(LoadRequest { artifact }).await.map_err(|status| {
+        let what = format!("{} was not loaded, what decides stays", args.file.display());
+        status::refused(&status).context(what)
+    })?;
     done(global, answer.get_ref())
 }
 

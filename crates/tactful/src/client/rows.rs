@@ -37,7 +37,7 @@ pub(crate) async fn of(
 
 /// Rows of a stopped server's log; a running one holds its lock.
 fn from_directory(dir: &Path, range: Range) -> Result<BoxStream<'static, Result<DecisionRow>>> {
-    let log = Arc::new(EmbeddedLog::open_existing(&dir.join("log"))?);
+    let log = Arc::new(EmbeddedLog::open_existing(dir.join("log"))?);
     let (pages, received) = mpsc::channel(PAGES_MAX);
     let millis = |time: Option<Timestamp>, open| time.map_or(open, Timestamp::as_millisecond);
     let range = (millis(range.since, i64::MIN), millis(range.until, i64::MAX));

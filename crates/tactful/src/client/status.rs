@@ -14,11 +14,18 @@ pub(crate) fn refused(status: &Status) -> anyhow::Error {
 
 fn describe(status: &Status) -> String {
     let details = status.get_error_details();
-    let mut text = if status.message().is_empty() { code(status.code()).into() } else { status.message().to_owned() };
+    let fields = details.bad_request().map_or(&[][..], |bad| &bad.field_violations);
+    // The message repeats the first field at fault, for callers that read no details.
+    let mut text = match fields {
+        [] if status.message().is_empty() => code(status.code()).into(),
+        [] => status.message().to_owned(),
+        [only] => format!("{}: {}", only.field, only.description),
+        several => format!("{} fields of the request are wrong", several.len()),
+    };
     if let Some(info) = details.error_info() {
         let _ = write!(text, " ({})", info.reason);
     }
-    for violation in details.bad_request().iter().flat_map(|bad| &bad.field_violations) {
+    for violation in fields.iter().filter(|_| fields.len() > 1) {
         let _ = write!(text, "\n  {}: {}", violation.field, violation.description);
     }
     for violation in details.precondition_failure().iter().flat_map(|failure| &failure.violations) {
@@ -92,9 +99,17 @@ mod tests {
         let status = Status::with_error_details(Code::InvalidArgument, "the request is not valid", details);
         assert_eq!(
             describe(&status),
-            "the request is not valid (UNKNOWN_PLACEMENT)\n  \
+            "2 fields of the request are wrong (UNKNOWN_PLACEMENT)\n  \
              placements[0].placement: unknown `web_hom`; did you mean `web_home`?\n  context.topic: is not finite"
         );
+    }
+
+    #[test]
+    fn one_field_at_fault_is_told_once() {
+        let mut details = ErrorDetails::with_error_info("NOT_FOUND", "tactful", []);
+        details.add_bad_request_violation("placements[0].placement", "unknown `web_hom`");
+        let status = Status::with_error_details(Code::NotFound, "placements[0].placement unknown `web_hom`", details);
+        assert_eq!(describe(&status), "placements[0].placement: unknown `web_hom` (NOT_FOUND)");
     }
 
     #[test]

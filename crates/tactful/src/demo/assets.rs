@@ -1,6 +1,8 @@
 //! The demo's catalogue and recipe, compiled in, so that the demo runs from any folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
 
 /// Recipe of the model that the demo trains.
 pub(super) const RECIPE: &str = include_str!("../../../../models/demo.toml");
@@ -31,9 +33,29 @@ pub(super) fn catalog() -> Vec<(PathBuf, String)> {
     CATALOG.iter().map(|(name, text)| (PathBuf::from(name), (*text).to_owned())).collect()
 }
 
+/// Writes the catalogue into a folder, for the server that goes on with the demo's data, and for
+/// whoever wants to change it.
+pub(super) fn write_catalog(folder: &Path) -> Result<()> {
+    for (name, text) in CATALOG {
+        let file = folder.join(name);
+        let parent = file.parent().unwrap_or(folder);
+        let written = std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&file, text));
+        written.with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_written_catalogue_is_the_compiled_one() {
+        let folder = tempfile::tempdir().unwrap();
+        write_catalog(folder.path()).unwrap();
+        let written = tactful_engine::catalog::load(folder.path()).unwrap();
+        assert_eq!(written.hash(), tactful_engine::catalog::compile(&catalog()).unwrap().hash());
+    }
 
     #[test]
     fn every_file_of_the_catalogue_is_compiled_in() {

@@ -23,7 +23,7 @@ use crate::cli::{DemoArgs, Global};
 use crate::output;
 
 /// How often the world moves on.
-const TICK: Duration = Duration::from_millis(20);
+const TICK: Duration = Duration::from_millis(5);
 /// Requests in flight; more wait for the next tick.
 const IN_FLIGHT_MAX: usize = 256;
 /// How often one decision is explained.
@@ -37,6 +37,8 @@ const LEARN_AT: f64 = 0.4;
 pub(super) struct Place {
     pub(super) addresses: Addresses,
     pub(super) data_dir: PathBuf,
+    /// Folder of the catalogue in force.
+    pub(super) catalog: PathBuf,
     pub(super) engine: Arc<Engine>,
 }
 
@@ -78,7 +80,7 @@ pub(super) async fn run(global: &Global, args: &DemoArgs, place: &Place) -> Resu
         last_explained: None,
         last_status: (now, 0),
     };
-    drive.screen.say(&[greeting(args, place)]);
+    drive.screen.say(&greeting(args, place));
     drive.introduce().await?;
     let own = Global { server: url, ..global.clone() };
     let interrupted = tokio::signal::ctrl_c();
@@ -91,19 +93,18 @@ pub(super) async fn run(global: &Global, args: &DemoArgs, place: &Place) -> Resu
     finish(global, drive, fed, place).await
 }
 
-fn greeting(args: &DemoArgs, place: &Place) -> String {
+fn greeting(args: &DemoArgs, place: &Place) -> [String; 2] {
     let ruleset = place.engine.ruleset();
-    format!(
-        "{}: {} actions, {} placements, {} simulated customers, {} decisions/s for {} s on {} (metrics: http://{}/metrics)",
-        ruleset.catalog.company,
-        ruleset.actions.len(),
-        ruleset.placements.len(),
-        args.customers,
-        args.rate,
-        args.seconds,
-        place.addresses.grpc,
-        place.addresses.http
-    )
+    let (actions, placements) = (ruleset.actions.len(), ruleset.placements.len());
+    let DemoArgs { customers, rate, seconds, .. } = args;
+    let company = &ruleset.catalog.company;
+    [
+        format!("{company}: {actions} actions, {placements} placements, {customers} simulated customers"),
+        format!(
+            "{rate} decisions/s for {seconds} s from the server on {}, its metrics at http://{}/metrics",
+            place.addresses.grpc, place.addresses.http
+        ),
+    ]
 }
 
 impl Drive<'_> {
@@ -194,8 +195,10 @@ impl Drive<'_> {
         match learnt {
             Ok(learnt) => {
                 self.screen.say(&[format!(
-                    "learnt: {} action heads from {} rows, live as version {}",
-                    learnt.loaded.action_heads, learnt.report.train_rows, learnt.loaded.version
+                    "learnt from {} rows, live as version {}: {}",
+                    learnt.report.train_rows,
+                    learnt.loaded.version,
+                    learnt.heads()
                 )]);
                 self.learnt = Some(learnt);
                 self.tally.learnt = true;
@@ -279,15 +282,15 @@ fn json(tally: &Tally, elapsed: Duration, learnt: Option<&Learnt>) -> serde_json
 /// Three commands that work on what the demo leaves behind.
 fn next_steps(place: &Place, learnt: Option<&Learnt>) -> Vec<String> {
     let program = std::env::args().next().unwrap_or_else(|| "tactful".into());
-    let data = place.data_dir.display();
+    let (data, catalog) = (place.data_dir.display(), place.catalog.display());
     let model = match learnt {
         Some(learnt) => format!("  {program} model show {}", learnt.file.display()),
-        None => format!("  {program} export decisions --data-dir {data} | tail -n 1"),
+        None => format!("  {program} export decisions | tail -n 1"),
     };
     vec![
         String::new(),
-        "try next:".into(),
-        format!("  {program} serve --data-dir {data} &"),
+        "try next, with the customers and decisions of this demo:".into(),
+        format!("  {program} serve --data-dir {data} --catalog {catalog} &"),
         format!("  {program} decide customer:000001 --placement web_home --explain full"),
         model,
     ]

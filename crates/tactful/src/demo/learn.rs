@@ -22,6 +22,17 @@ pub(super) struct Learnt {
     pub(super) took: Duration,
 }
 
+impl Learnt {
+    /// What has a head of its own, in words.
+    pub(super) fn heads(&self) -> String {
+        match self.loaded.action_heads {
+            0 => "no action with a head of its own yet, all share one".into(),
+            1 => "1 action with a head of its own".into(),
+            count => format!("{count} actions with heads of their own"),
+        }
+    }
+}
+
 /// Trains once from everything recorded so far and loads the model.
 pub(super) async fn retrain(global: Global, channel: Channel, data_dir: PathBuf) -> Result<Learnt> {
     let started = Instant::now();

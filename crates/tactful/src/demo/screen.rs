@@ -21,7 +21,7 @@ impl Screen {
         let live = (!quiet && std::io::stdout().is_terminal()).then(|| {
             let all = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
             let style = |template| ProgressStyle::with_template(template).expect("the template is a sound constant");
-            let bar = all.add(ProgressBar::new(seconds).with_style(style("{elapsed:>3} {bar:40} {len} s")));
+            let bar = all.add(ProgressBar::new(seconds).with_style(style("{pos:>3} s {bar:40} {len} s")));
             let lines = [(); 3].map(|()| all.add(ProgressBar::new_spinner().with_style(style("{msg}"))));
             (all, bar, lines)
         });
@@ -83,12 +83,12 @@ pub(super) fn summary(tally: &Tally, elapsed: Duration, learnt: Option<&Learnt>)
     let mut lines = vec![
         String::new(),
         format!(
-            "{} decisions in {seconds:.0} s ({:.0}/s), {} events and answers, {} errors, silence chosen {} times",
+            "{} decisions in {seconds:.0} s ({:.0}/s), {} of them silence; {} events and answers, {} errors",
             tally.decisions(),
             tally.decisions() as f64 / seconds,
+            tally.silent,
             tally.events,
-            tally.errors,
-            tally.silent
+            tally.errors
         ),
         format!(
             "latency as the caller sees it: p50 {}, p99 {}, p99.9 {}",
@@ -106,9 +106,9 @@ pub(super) fn summary(tally: &Tally, elapsed: Duration, learnt: Option<&Learnt>)
         let auc = auc.map_or_else(String::new, |auc| format!(", AUC {auc:.3} on its latest fifth"));
         lines.push(String::new());
         lines.push(format!(
-            "model {} with {} action heads was trained from the record and loaded in {:.1} s{auc}",
+            "model {}, {}, was trained from the record and loaded in {:.1} s{auc}",
             learnt.loaded.version,
-            learnt.loaded.action_heads,
+            learnt.heads(),
             learnt.took.as_secs_f64()
         ));
     }

@@ -2,12 +2,14 @@
 
 use tactful_proto::v1;
 
+use crate::render::decision::headline as headline_of;
+
 /// Losers that are named.
 const LOSERS_MAX: usize = 3;
 
-/// A decision that was asked for with reasons, as a few lines.
+/// A decision that was asked for with reasons, as a few lines set apart from what is above.
 pub(super) fn explain(request: &v1::DecideRequest, response: &v1::DecideResponse) -> Vec<String> {
-    let mut lines = vec![headline(request, response)];
+    let mut lines = vec![String::new(), headline(request, response)];
     for placement in &response.placements {
         placement_lines(&mut lines, placement);
     }
@@ -32,7 +34,7 @@ fn named(name: &str, value: &v1::Value) -> Option<String> {
         v1::value::Kind::Text(text) => text.clone(),
         v1::value::Kind::Flag(flag) => (if *flag { "yes" } else { "no" }).into(),
     };
-    Some(format!("{name} {value}"))
+    Some(format!("{} {value}", name.replace('_', " ")))
 }
 
 fn placement_lines(lines: &mut Vec<String>, placement: &v1::PlacementResult) {
@@ -44,7 +46,7 @@ fn placement_lines(lines: &mut Vec<String>, placement: &v1::PlacementResult) {
         lines.push(format!("  {} shows {why}", placement.placement));
     }
     for shown in &placement.actions {
-        let title = shown.content.get("title").unwrap_or(&shown.action_id);
+        let title = headline_of(&shown.content).unwrap_or(&shown.action_id);
         let factors = shown.factors.unwrap_or_default();
         lines.push(format!("  {} shows \"{title}\" ({}, {})", placement.placement, shown.action_id, shown.kind));
         lines.push(format!(
@@ -55,7 +57,7 @@ fn placement_lines(lines: &mut Vec<String>, placement: &v1::PlacementResult) {
             factors.lever,
             shown.priority
         ));
-        lines.extend(shown.reasons.iter().map(|reason| format!("    because {reason}")));
+        lines.extend(shown.reasons.iter().map(|reason| format!("    why: {reason}")));
     }
 }
 

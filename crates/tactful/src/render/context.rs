@@ -26,12 +26,12 @@ impl Render for GetContextResponse {
         if !self.known {
             out += "  nothing was ever heard of this customer\n";
         }
-        for (title, table) in [
-            ("open matters", matters_table(self)),
-            ("features", features_table(self)),
-            ("timeline, newest first", timeline_table(self)),
+        for (title, rows) in [
+            ("open matters", matters_table(self).render("  ")),
+            ("features", features_table(self).render("  ")),
+            ("nothing known for", missing_text(self)),
+            ("timeline, newest first", timeline_table(self).render("  ")),
         ] {
-            let rows = table.render("  ");
             if !rows.is_empty() {
                 let _ = write!(out, "\n{title}\n{rows}");
             }
@@ -60,7 +60,7 @@ fn matters_table(response: &GetContextResponse) -> Table {
 fn features_table(response: &GetContextResponse) -> Table {
     let now = response.server_time.as_ref();
     let mut table = Table::new(&["feature", "value", "state", "evidence", "purpose", "comes from"]);
-    for feature in &response.features {
+    for feature in response.features.iter().filter(|feature| feature.state() != FeatureState::Missing) {
         let state = match feature.state() {
             FeatureState::Present => String::new(),
             other => value::word(other.as_str_name(), "FEATURE_STATE_"),
@@ -77,14 +77,21 @@ fn features_table(response: &GetContextResponse) -> Table {
     table
 }
 
+/// Features without a value, which need no line each.
+fn missing_text(response: &GetContextResponse) -> String {
+    let missing = response.features.iter().filter(|feature| feature.state() == FeatureState::Missing);
+    value::wrapped(missing.map(|feature| feature.name.as_str()), "  ")
+}
+
 fn timeline_table(response: &GetContextResponse) -> Table {
     let mut table = Table::new(&["time", "kind", "what", "action", "channel", "matter"]);
     for interaction in &response.timeline {
-        let same = interaction.action_id == interaction.name;
+        let (name, same) = (&interaction.name, interaction.action_id == interaction.name);
         table.row([
             value::time_text(interaction.time.as_ref()),
             interaction.kind.clone(),
-            interaction.name.clone(),
+            // That a decision was a decision is said already.
+            if *name == interaction.kind { String::new() } else { name.clone() },
             if same { String::new() } else { interaction.action_id.clone() },
             interaction.channel.clone(),
             interaction.matter_id.clone(),
@@ -167,10 +174,15 @@ mod tests {
             name: "Fault Reported".into(),
             ..Interaction::default()
         };
+        let missing = FeatureReading {
+            name: "customer.tenure".into(),
+            state: FeatureState::Missing.into(),
+            ..FeatureReading::default()
+        };
         GetContextResponse {
             subject_id: "customer:42".into(),
             known: true,
-            features: vec![age, denied],
+            features: vec![age, denied, missing],
             timeline: vec![event],
             open_matters: vec![matter],
             feature_watermark: at(1_000),
@@ -186,6 +198,7 @@ mod tests {
             "1 x",
             "customer.age     44             60 s ago",
             "customer.income  -      denied",
+            "nothing known for\n  customer.tenure\n",
             "1970-01-01 00:15:00Z  event  Fault Reported",
         ] {
             assert!(text.contains(part), "{part} not in\n{text}");

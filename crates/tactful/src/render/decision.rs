@@ -1,6 +1,6 @@
 //! A decision: what is shown where and why, what lost and why.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use serde_json::{Value, json};
 use tactful_proto::v1::{
@@ -10,8 +10,15 @@ use tactful_proto::v1::{
 use super::{table::Table, value};
 use crate::output::Render;
 
-/// How many of the losers' contributions the text shows.
+/// How many of an action's contributions the text shows.
 const CONTRIBUTIONS_SHOWN: usize = 8;
+/// Keys of a treatment's content that say what it is about; one of them is shown before the others.
+const HEADLINES: [&str; 5] = ["title", "subject", "say", "speech", "text"];
+
+/// What a treatment is about, in its own words.
+pub(crate) fn headline(content: &BTreeMap<String, String>) -> Option<&String> {
+    HEADLINES.iter().find_map(|key| content.get(*key))
+}
 
 /// The answer of one Decide for this customer.
 pub(crate) struct Decision<'a> {
@@ -19,6 +26,8 @@ pub(crate) struct Decision<'a> {
     pub(crate) subject: &'a str,
     /// The answer.
     pub(crate) response: &'a DecideResponse,
+    /// Whether the text names the version of each rule.
+    pub(crate) rule_versions: bool,
 }
 
 impl Render for Decision<'_> {
@@ -47,19 +56,31 @@ impl Render for Decision<'_> {
         for placement in &self.response.placements {
             placement_text(&mut out, placement);
         }
-        let losers: Vec<&CandidateTrace> =
-            self.response.candidates.iter().filter(|candidate| candidate.stage() != Stage::Shown).collect();
+        let candidates = self.response.candidates.iter();
+        let (shown, losers): (Vec<_>, Vec<_>) = candidates.partition(|candidate| candidate.stage() == Stage::Shown);
         if !losers.is_empty() {
             out += "\nwhat lost, and why\n";
-            out += &losers_table(&losers).render("  ");
+            out += &losers_table(&losers, self.rule_versions).render("  ");
         }
-        for candidate in self.response.candidates.iter().filter(|candidate| !candidate.contributions.is_empty()) {
+        // What moved the losers is in the JSON: as text it would bury what matters.
+        for candidate in shown.into_iter().filter(|candidate| !candidate.contributions.is_empty()) {
             contributions_text(&mut out, candidate);
         }
-        for skipped in &self.response.skipped {
-            let _ = writeln!(out, "could not be scored: {} ({})", skipped.action_id, skipped.reason);
+        for (position, skipped) in self.response.skipped.iter().enumerate() {
+            let gap = if position == 0 { "\n" } else { "" };
+            let _ = writeln!(out, "{gap}left out: {}, {}", skipped.action_id, why_skipped(&skipped.reason));
         }
         out
+    }
+}
+
+/// The codes of the API in words; a code that is newer than this program stands for itself.
+fn why_skipped(code: &str) -> &str {
+    match code {
+        "UNKNOWN_ACTION" => "which is no action of the catalogue",
+        "MODEL_MISSING" => "whose model is not loaded",
+        "NON_FINITE_SCORE" => "whose score is no number",
+        other => other,
     }
 }
 
@@ -141,9 +162,7 @@ fn placement_text(out: &mut String, placement: &PlacementResult) {
         PlacementReason::Fallback => out.push_str("  the fallback: nothing passed the rules\n"),
         PlacementReason::Decided | PlacementReason::Unspecified => {}
     }
-    for (key, content) in &placement.fallback_content {
-        let _ = writeln!(out, "     {key}: {content}");
-    }
+    content_text(out, &placement.fallback_content);
     for shown in &placement.actions {
         shown_text(out, shown);
     }
@@ -156,14 +175,20 @@ fn shown_text(out: &mut String, shown: &ShownAction) {
     if shown.selection_probability < 1.0 {
         let _ = writeln!(out, "     chosen with probability {:.4}", shown.selection_probability);
     }
-    for (key, content) in &shown.content {
-        let _ = writeln!(out, "     {key}: {content}");
-    }
+    content_text(out, &shown.content);
     for reason in &shown.reasons {
-        let _ = writeln!(out, "     because {reason}");
+        let _ = writeln!(out, "     why: {reason}");
     }
     if shown.significant_effect {
         out.push_str("     only as a recommendation to a human, never automatically\n");
+    }
+}
+
+/// What the customer gets to see or hear, the headline first.
+fn content_text(out: &mut String, content: &BTreeMap<String, String>) {
+    let (first, rest): (Vec<_>, Vec<_>) = content.iter().partition(|(key, _)| HEADLINES.contains(&key.as_str()));
+    for (key, text) in first.into_iter().chain(rest) {
+        let _ = writeln!(out, "     {key}: {text}");
     }
 }
 
@@ -178,7 +203,7 @@ fn head(source: ScoreSource) -> &'static str {
     }
 }
 
-fn losers_table(losers: &[&CandidateTrace]) -> Table {
+fn losers_table(losers: &[&CandidateTrace], rule_versions: bool) -> Table {
     let mut table = Table::new(&["action", "lost at", "priority", "why", "rule", "version"]);
     for candidate in losers {
         let scored = candidate.factors.is_some();
@@ -188,7 +213,7 @@ fn losers_table(losers: &[&CandidateTrace]) -> Table {
             if scored { format!("{:.4}", candidate.priority) } else { String::new() },
             candidate.detail.clone(),
             candidate.rule_id.clone(),
-            candidate.rule_version.clone(),
+            if rule_versions { candidate.rule_version.clone() } else { String::new() },
         ]);
     }
     table
@@ -214,7 +239,7 @@ fn contributions_text(out: &mut String, candidate: &CandidateTrace) {
 
 #[cfg(test)]
 mod tests {
-    use tactful_proto::v1::{Contribution, Factors};
+    use tactful_proto::v1::{Contribution, Factors, SkippedAction};
 
     use super::*;
 
@@ -223,7 +248,7 @@ mod tests {
         let shown = ShownAction {
             action_id: "upgrade".into(),
             kind: "sell".into(),
-            content: [("title".to_owned(), "More data".to_owned())].into(),
+            content: [("body", "Twice as much"), ("title", "More data")].map(|(k, v)| (k.into(), v.into())).into(),
             priority: 2.0,
             factors: Some(factors),
             score_source: ScoreSource::Action.into(),
@@ -263,6 +288,7 @@ mod tests {
             placements: vec![decided, silent],
             selection: Selection::Best.into(),
             candidates: vec![scored, lost],
+            skipped: vec![SkippedAction { action_id: "upgrad".into(), reason: "UNKNOWN_ACTION".into() }],
             ..DecideResponse::default()
         }
     }
@@ -270,15 +296,16 @@ mod tests {
     #[test]
     fn the_text_tells_what_why_and_what_lost() {
         let response = response();
-        let text = Decision { subject: "customer:42", response: &response }.text();
+        let text = Decision { subject: "customer:42", response: &response, rule_versions: false }.text();
         for part in [
             "web_home\n  1. upgrade (sell)",
             "priority 2.0000 = P 0.2500 x V 8.00 x C 1.00 x L 1.00   P from the action's own model",
-            "title: More data",
-            "because used 95 % of the data this month",
+            "title: More data\n     body: Twice as much",
+            "why: used 95 % of the data this month",
             "web_banner\n  say nothing: no action was worth the interruption (0.50)",
             "insurance  suitability  a fault is open  no_promotion_in_trouble",
             "customer.age  missing  +0.900",
+            "left out: upgrad, which is no action of the catalogue",
         ] {
             assert!(text.contains(part), "{part} not in\n{text}");
         }
@@ -287,7 +314,7 @@ mod tests {
     #[test]
     fn the_json_names_enums_in_words_and_nan_is_null() {
         let response = response();
-        let json = Decision { subject: "customer:42", response: &response }.json();
+        let json = Decision { subject: "customer:42", response: &response, rule_versions: false }.json();
         assert_eq!(json["placements"][0]["reason"], "decided");
         assert_eq!(json["placements"][0]["actions"][0]["factors"]["acceptance_probability"], 0.25);
         assert_eq!(json["selection"], "best");

@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use crate::output::Render;
 
+/// Shortest run that is told a rate, in seconds.
+const RATE_SECONDS_MIN: f64 = 0.1;
+
 /// A line that was refused, by this program or by the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RefusedLine {
@@ -61,7 +64,12 @@ impl Render for Summary {
     fn text(&self) -> String {
         let Self { accepted, refused, seconds, .. } = self;
         let stopped = if self.stopped { "; stopped at the first refusal" } else { "" };
-        format!("{accepted} accepted, {refused} refused in {seconds:.1} s ({} events/s){stopped}\n", self.rate())
+        // The rate of a short run says how long it takes to connect, and nothing else.
+        let took = match seconds {
+            ..RATE_SECONDS_MIN => format!("{:.0} ms", seconds * 1e3),
+            _ => format!("{seconds:.1} s ({}/s)", self.rate()),
+        };
+        format!("{accepted} accepted, {refused} refused in {took}{stopped}\n")
     }
 }
 
@@ -74,7 +82,9 @@ mod tests {
         let refusal = RefusedLine { line: 3, field: "event".into(), message: "missing".into() };
         assert_eq!(refusal.text(), "line 3: event: missing");
         let summary = Summary { accepted: 1_000, refused: 1, seconds: 0.5, stopped: false, refusals: vec![refusal] };
-        assert_eq!(summary.text(), "1000 accepted, 1 refused in 0.5 s (2000 events/s)\n");
+        assert_eq!(summary.text(), "1000 accepted, 1 refused in 0.5 s (2000/s)\n");
+        let short = Summary { accepted: 4, seconds: 0.008, ..Summary::default() };
+        assert_eq!(short.text(), "4 accepted, 0 refused in 8 ms\n");
         assert_eq!(summary.json()["refusals"][0]["line"], 3);
         assert_eq!(Summary::default().json()["events_per_s"], 0.0);
     }

@@ -8,7 +8,7 @@ use tactful_core::score::{Head, Scope};
 use tactful_models::{Report, artifact::Loaded};
 use tactful_proto::v1::LoadResponse;
 
-use super::table::Table;
+use super::{table::Table, value};
 use crate::output::Render;
 
 impl Render for LoadResponse {
@@ -23,9 +23,12 @@ impl Render for LoadResponse {
 
     fn text(&self) -> String {
         let Self { name, version, ruleset_version, action_heads } = self;
-        format!(
-            "{name} {version} decides now: {action_heads} actions with a head of their own, ruleset {ruleset_version}\n"
-        )
+        let heads = match action_heads {
+            0 => "all actions share a head or have their group's".into(),
+            1 => "1 action has a head of its own".into(),
+            count => format!("{count} actions have heads of their own"),
+        };
+        format!("{name} {version} decides now: {heads}, ruleset {ruleset_version}\n")
     }
 }
 
@@ -77,8 +80,9 @@ impl Render for ShownModel<'_> {
     fn text(&self) -> String {
         let Loaded { model, golden_rows, lineage, metrics, .. } = self.loaded;
         let mut out = format!("{} {}: sound, {} bytes\n", model.name, model.version, self.bytes);
-        let (inputs, columns, golden) = (model.inputs.len(), model.columns.len(), golden_rows.len());
-        let _ = writeln!(out, "  {inputs} inputs in {columns} columns, {golden} golden rows reproduced");
+        let inputs = value::plural(model.inputs.len(), "input");
+        let columns = value::plural(model.columns.len(), "column");
+        let _ = writeln!(out, "  {inputs} in {columns}, {} golden rows reproduced", golden_rows.len());
         let (first, last) = (day(lineage.first_decision_ms), day(lineage.last_decision_ms));
         let _ = writeln!(
             out,
@@ -88,8 +92,8 @@ impl Render for ShownModel<'_> {
         for (name, value) in metrics {
             let _ = writeln!(out, "  {name}: {value:.5}");
         }
-        let names: Vec<&str> = model.inputs.iter().map(|input| input.name.as_str()).collect();
-        let _ = writeln!(out, "\ninputs\n  {}", names.join(", "));
+        let names = model.inputs.iter().map(|input| input.name.as_str());
+        let _ = write!(out, "\ninputs\n{}", value::wrapped(names, "  "));
         let _ = write!(out, "\nheads\n{}", heads_table(&model.heads).render("  "));
         out
     }

@@ -26,9 +26,9 @@ pub(super) fn text(value: Option<&Value>) -> String {
     }
 }
 
-/// Named values as a JSON object.
+/// Named values, as a model reads them, as a JSON object.
 pub(super) fn map(values: &BTreeMap<String, Value>) -> Json {
-    Json::Object(values.iter().map(|(name, value)| (name.clone(), json(value))).collect())
+    Json::Object(values.iter().map(|(name, value)| (name.clone(), as_read(value))).collect())
 }
 
 /// Named texts as a JSON object.
@@ -39,6 +39,14 @@ pub(super) fn texts(values: &BTreeMap<String, String>) -> Json {
 /// A single-precision number with its own shortest digits, not those of its double; null if not finite.
 pub(super) fn real(number: f32) -> Json {
     number.to_string().parse::<f64>().map_or(Json::Null, Json::from)
+}
+
+/// A number that a model read in single precision, with its own shortest digits; any other as it is.
+pub(super) fn as_read(value: &Value) -> Json {
+    match value.kind {
+        Some(Kind::Number(number)) if f64::from(number as f32) == number => real(number as f32),
+        _ => json(value),
+    }
 }
 
 /// A time in RFC 3339, null if there is none.
@@ -81,6 +89,35 @@ pub(super) fn word(name: &'static str, prefix: &str) -> String {
     name.strip_prefix(prefix).unwrap_or(name).to_lowercase()
 }
 
+/// A count with its noun.
+pub(crate) fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Words in lines of a terminal's width, set apart by commas; nothing at all without words.
+pub(super) fn wrapped<'a>(words: impl Iterator<Item = &'a str>, indent: &str) -> String {
+    const WIDTH: usize = 100;
+    let mut out = String::new();
+    let mut column = 0;
+    for word in words {
+        let length = word.chars().count() + 2;
+        if out.is_empty() {
+            out.push_str(indent);
+        } else if column + length > WIDTH {
+            out += &format!(",\n{indent}");
+            column = 0;
+        } else {
+            out.push_str(", ");
+        }
+        out.push_str(word);
+        column += length;
+    }
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    out
+}
+
 /// The four factors as JSON; null if it was not scored.
 pub(super) fn factors(factors: Option<&Factors>) -> Json {
     factors.map_or(Json::Null, |factors| {
@@ -115,6 +152,9 @@ mod tests {
     fn numbers_keep_their_own_digits() {
         assert_eq!(real(0.1).to_string(), "0.1");
         assert_eq!(real(f32::NAN), Json::Null);
+        let number = |number: f64| as_read(&Value { kind: Some(Kind::Number(number)) }).to_string();
+        assert_eq!(number(f64::from(34.9_f32)), "34.9");
+        assert_eq!(number(123_456_789.25), "123456789.25", "more digits than single precision has");
         assert_eq!(trimmed(3.0), "3");
         assert_eq!(trimmed(-0.00001), "0");
         assert_eq!(trimmed(100.0), "100");
@@ -129,6 +169,21 @@ mod tests {
         assert_eq!(time(None), Json::Null);
         let beyond = prost_types::Timestamp { seconds: i64::MAX, nanos: 0 };
         assert_eq!(time(Some(&beyond)), Json::Null, "a time beyond all calendars is none");
+    }
+
+    #[test]
+    fn one_is_singular() {
+        assert_eq!([plural(0, "input"), plural(1, "input"), plural(2, "input")], ["0 inputs", "1 input", "2 inputs"]);
+    }
+
+    #[test]
+    fn words_wrap_at_the_width_of_a_terminal() {
+        let words = vec!["nine_char"; 30];
+        let text = wrapped(words.into_iter(), "  ");
+        assert!(text.lines().all(|line| line.len() <= 102 && line.starts_with("  nine")), "{text}");
+        assert_eq!(text.matches("nine_char").count(), 30);
+        assert!(text.ends_with("nine_char\n") && text.lines().count() == 4, "{text}");
+        assert_eq!(wrapped(std::iter::empty(), "  "), "");
     }
 
     #[test]

@@ -1,13 +1,41 @@
-//! The built binary as a user calls it: help, wrong usage, exit codes. Nothing here needs a server.
+//! The built binary as its users call it: every command as a child process, servers on ports of the
+//! system's choice and directories of their own. Everything is bounded in time, and each test ends
+//! only the processes that it started.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "helpers of tests, which the test exemption does not reach"
+)]
+
+mod catalog;
+mod crash;
+mod decide;
+mod demo;
+mod disk;
+mod events;
+mod ingest;
+mod model;
+mod process;
+mod record;
+mod serve;
+mod server;
+mod settings;
 mod usage;
 
-use std::process::{Command, Output, Stdio};
+use std::{path::PathBuf, process::Output};
+
+use process::Call;
+
+/// The demo's catalogue, as it is shipped.
+fn shipped_catalog() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../catalog")
+}
 
 /// Runs the binary with these arguments, without a terminal and without settings of ours.
 fn tactful(args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tactful"));
-    command.args(args).stdin(Stdio::null()).env_remove("TACTFUL_SERVER").output().expect("the binary runs")
+    Call::new(args).output()
 }
 
 fn stdout(output: &Output) -> String {
@@ -16,6 +44,32 @@ fn stdout(output: &Output) -> String {
 
 fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("text")
+}
+
+/// What a command that must succeed printed.
+fn done(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "{}{}", stdout(output), stderr(output));
+    stdout(output)
+}
+
+/// What a command that must fail with this code said on standard error.
+fn failed(code: i32, output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(code), "{}{}", stdout(output), stderr(output));
+    stderr(output)
+}
+
+/// The JSON that a command printed, whatever its exit code.
+fn json(output: &Output) -> serde_json::Value {
+    let text = stdout(output);
+    serde_json::from_str(&text).unwrap_or_else(|problem| panic!("{problem} in {text:?}\n{}", stderr(output)))
+}
+
+/// Fails unless each part is in the text.
+#[track_caller]
+fn assert_told(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
 }
 
 /// The address of a port on which nothing listens: bound once and given back.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{silent_address, stderr, stdout, tactful};
+use super::{stderr, stdout, tactful};
 
 #[test]
 fn help_lists_every_command_and_shows_examples() {
@@ -56,27 +56,6 @@ fn wrong_usage_ends_with_2_and_a_hint() {
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
         assert!(stderr(&output).contains(hint), "{hint} not told for {args:?}:\n{}", stderr(&output));
         assert!(output.stdout.is_empty(), "{args:?}");
-    }
-}
-
-#[test]
-fn without_a_server_it_says_how_to_start_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let events = dir.path().join("events.jsonl");
-    fs::write(&events, "{\"type\":\"page\",\"userId\":\"c\"}\n").unwrap();
-    let server = silent_address();
-    let events = events.to_str().unwrap();
-    let cases: [&[&str]; 4] = [
-        &["decide", "customer:42", "--placement", "web_home"],
-        &["context", "customer:42"],
-        &["ingest", events],
-        &["export", "decisions"],
-    ];
-    for args in cases {
-        let output = tactful(&[args, &["--server", &server]].concat());
-        assert_eq!(output.status.code(), Some(1), "{args:?}");
-        let text = stderr(&output);
-        assert!(text.contains("connection refused") && text.contains("tactful serve"), "{args:?}:\n{text}");
     }
 }
 

@@ -9,7 +9,7 @@ use tactful_proto::v1::IngestItem;
 use crate::{
     render::ingest::RefusedLine,
     segment::{
-        self, Refused,
+        self, Refused, Shape,
         lines::{LINE_BYTES_MAX, Line, LineReader},
     },
 };
@@ -21,13 +21,22 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Input bytes of one chunk, so that the progress moves over blank or refused lines too.
 const INPUT_BYTES_MAX: u64 = 1 << 20;
 
+/// Where an item comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// Number of its line, from 1.
+    pub(super) line: u64,
+    /// Shape of its line, for the names of its fields.
+    pub(super) shape: Shape,
+}
+
 /// Some lines of the input.
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
     /// Items of the batch.
     pub(super) items: Vec<IngestItem>,
-    /// Line of each item, from 1.
-    pub(super) lines: Vec<u64>,
+    /// Line of each item.
+    pub(super) lines: Vec<Origin>,
     /// Lines that hold no item.
     pub(super) refused: Vec<RefusedLine>,
     /// Bytes of the input read when this chunk ends.
@@ -59,8 +68,8 @@ impl<R: Read> Feed<R> {
             match read(&line) {
                 Some(Ok(item)) => {
                     encoded += item.encoded_len();
+                    chunk.lines.push(Origin { line: number, shape: Shape::of(&item) });
                     chunk.items.push(item);
-                    chunk.lines.push(number);
                 }
                 Some(Err(refused)) => {
                     let Refused { field, message } = refused;
@@ -118,7 +127,7 @@ mod tests {
         let chunks = feed(&good(1_100), false);
         let sizes: Vec<usize> = chunks.iter().map(|chunk| chunk.items.len()).filter(|size| *size > 0).collect();
         assert_eq!(sizes, [500, 500, 100]);
-        assert_eq!((chunks[1].lines[0], chunks[1].lines[499]), (501, 1_000));
+        assert_eq!((chunks[1].lines[0].line, chunks[1].lines[499].line), (501, 1_000));
     }
 
     #[test]
@@ -137,7 +146,8 @@ mod tests {
     fn asked_to_stop_it_gives_what_came_before_and_nothing_after() {
         let chunks = feed(&format!("{}oops\n{}", good(2), good(1_000)), true);
         assert_eq!(chunks.len(), 1);
-        assert_eq!((chunks[0].lines.as_slice(), chunks[0].refused[0].line), (&[1, 2][..], 3));
+        let lines: Vec<u64> = chunks[0].lines.iter().map(|origin| origin.line).collect();
+        assert_eq!((lines.as_slice(), chunks[0].refused[0].line), (&[1, 2][..], 3));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{cell::RefCell, time::Instant};
 use tactful_proto::v1::ItemError;
 use tokio::sync::Notify;
 
-use super::super::progress::Progress;
+use super::{super::progress::Progress, feed::Origin};
 use crate::render::ingest::{RefusedLine, Summary};
 
 /// Refusals that are told in words.
@@ -35,14 +35,16 @@ impl Report {
     }
 
     /// The server acknowledged the batch of these lines.
-    pub(super) fn acknowledged(&self, lines: &[u64], accepted: i64, errors: Vec<ItemError>) {
+    pub(super) fn acknowledged(&self, lines: &[Origin], accepted: i64, errors: Vec<ItemError>) {
         self.summary.borrow_mut().accepted += u64::try_from(accepted).unwrap_or(0);
         if self.stop && !errors.is_empty() {
             self.stopped.notify_one();
         }
         for error in errors {
-            let line = usize::try_from(error.index).ok().and_then(|index| lines.get(index).copied());
-            self.refuse(RefusedLine { line: line.unwrap_or(0), field: error.field, message: error.message });
+            let origin = usize::try_from(error.index).ok().and_then(|index| lines.get(index));
+            let line = origin.map_or(0, |origin| origin.line);
+            let field = origin.map_or_else(|| error.field.clone(), |origin| origin.shape.field(&error.field));
+            self.refuse(RefusedLine { line, field, message: error.message });
         }
         let summary = self.summary.borrow();
         self.progress.say(format!("{} accepted, {} refused", summary.accepted, summary.refused));
@@ -78,7 +80,14 @@ impl Report {
 mod tests {
     use std::time::Duration;
 
+    use tactful_proto::v1::EventType;
+
     use super::*;
+    use crate::segment::Shape;
+
+    fn origin(line: u64) -> Origin {
+        Origin { line, shape: Shape::Event(EventType::Track) }
+    }
 
     fn refused(line: u64) -> RefusedLine {
         RefusedLine { line, field: String::new(), message: "bad".into() }
@@ -88,7 +97,7 @@ mod tests {
     fn all_are_counted_and_the_first_are_told() {
         let report = Report::new(Progress::bytes(None, true), false);
         report.read(10, (1..=25).map(refused).collect());
-        report.acknowledged(&[30, 31], 2, Vec::new());
+        report.acknowledged(&[origin(30), origin(31)], 2, Vec::new());
         let summary = report.finish();
         assert_eq!((summary.accepted, summary.refused, summary.refusals.len(), summary.stopped), (2, 25, 20, false));
     }
@@ -97,17 +106,14 @@ mod tests {
     async fn a_refusal_of_the_server_is_laid_on_its_line_and_stops_if_asked() {
         for stop in [true, false] {
             let report = Report::new(Progress::bytes(None, true), stop);
-            let error = ItemError {
-                index: 1,
-                field: "event.channel".into(),
-                message: "unknown".into(),
-                ..ItemError::default()
-            };
-            report.acknowledged(&[7, 9], 1, vec![error]);
+            let error =
+                ItemError { index: 1, field: "event_time".into(), message: "unknown".into(), ..ItemError::default() };
+            report.acknowledged(&[origin(7), origin(9)], 1, vec![error]);
             let stopped = tokio::time::timeout(Duration::ZERO, report.stopped()).await;
             assert_eq!(stopped.is_ok(), stop);
             let summary = report.finish();
             assert_eq!((summary.refusals[0].line, summary.stopped), (9, stop));
+            assert_eq!(summary.refusals[0].field, "timestamp", "the line's own name of the field");
         }
     }
 }

@@ -1,0 +1,41 @@
+//! Model artifacts whose scores are known: one shared head that gives every action the same
+//! acceptance probability, or one that reads a given input.
+
+use prost::Message;
+use sha2::{Digest, Sha256};
+use tactful_core::math::sigmoid;
+use tactful_proto::artifact as proto;
+
+/// A model by which every action has the acceptance probability `sigmoid(bias)`.
+pub(crate) fn constant(bias: f32) -> Vec<u8> {
+    artifact(bias, ("customer.age", "number"))
+}
+
+/// The same with another input, which no weight reads.
+pub(crate) fn artifact(bias: f32, (input, kind): (&str, &str)) -> Vec<u8> {
+    let golden = |input: f32| proto::GoldenRow { inputs: vec![input], head: 0, probability: sigmoid(bias).into() };
+    let model = proto::Model {
+        name: "acceptance".into(),
+        kind: proto::Kind::Linear.into(),
+        inputs: vec![proto::Input { name: input.into(), kind: kind.into(), vocabulary: Vec::new() }],
+        columns: vec![proto::Column { input: 0, encoding: Some(proto::column::Encoding::Fill(0.0)) }],
+        heads: vec![proto::LinearHead {
+            scope: proto::HeadScope::Global.into(),
+            id: String::new(),
+            weights: vec![0.0],
+            bias,
+            rows: 100,
+            positives: 10,
+        }],
+        golden_rows: (0..11).map(|at| golden(if at == 0 { f32::NAN } else { at as f32 })).collect(),
+        lineage: Some(proto::Lineage {
+            recipe_sha256: vec![7; 32],
+            code_version: "test".into(),
+            ..proto::Lineage::default()
+        }),
+        metrics: Vec::new(),
+    }
+    .encode_to_vec();
+    let sha256 = Sha256::digest(&model).to_vec();
+    proto::Artifact { format: 1, model, sha256 }.encode_to_vec()
+}

@@ -1,0 +1,13 @@
+//! The engine from the outside: on real embedded logs, with restarts, failures and concurrency.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
+mod artifacts;
+mod concurrency;
+mod decisions;
+mod external;
+mod failures;
+mod faulty;
+mod fixture;
+mod models;
+mod state;

@@ -1,0 +1,213 @@
+//! `tactful model train | show | load`: from the record to a file, from a file into a running server,
+//! and files that are no good.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    assert_told, done,
+    events::external,
+    failed, json,
+    process::Call,
+    server::{Home, Server, Setup},
+    stderr, tactful,
+};
+
+const RECIPE: &str = "\
+name = \"acceptance\"
+kind = \"logistic\"
+min_rows_per_action = 100
+min_positives_per_action = 10
+";
+
+/// Decisions of May that somebody else's policy made: customers who read about fibre take the app, the
+/// others do not; nobody cares about the question.
+fn history() -> String {
+    let decision = |number: usize| {
+        let fibre = number.is_multiple_of(2);
+        let action = if number.is_multiple_of(3) { "ask_recommend" } else { "app_intro" };
+        // Two in three and one in nine of those who were asked for the app; one in five of the others.
+        let accepted = match (action, fibre) {
+            ("app_intro", true) => !number.is_multiple_of(5),
+            ("app_intro", false) => number.is_multiple_of(11),
+            _ => number.is_multiple_of(5),
+        };
+        let context = json!({ "topic": if fibre { "fibre" } else { "billing" } });
+        let time = format!("2026-05-01T10:{:02}:{:02}Z", number / 60, number % 60);
+        external(number, action, &time, &context, accepted.then_some("accepted"))
+    };
+    (0..1_500).map(decision).collect()
+}
+
+/// The version of the model that decides, and the acceptance probability that it gives the app.
+fn app_intro(server: &Server, topic: &str) -> (String, f64) {
+    let topic = format!("topic={topic}");
+    let args = ["decide", "nobody", "-p", "web_home", "--candidate", "app_intro", "-c", &topic, "--test", "--json"];
+    let decision = json(&server.run(&[&args[..], &["--explain", "full"]].concat()));
+    let candidates = decision["candidates"].as_array().unwrap();
+    let app = candidates.iter().find(|candidate| candidate["action_id"] == "app_intro").unwrap();
+    let version = decision["model_version"].as_str().unwrap().to_owned();
+    (version, app["factors"]["acceptance_probability"].as_f64().unwrap())
+}
+
+/// A server with history and a recipe beside it.
+fn taught() -> (Home, Server, String) {
+    let home = Home::new();
+    let server = Server::start(&home);
+    server.take(&history());
+    let recipe = home.file("recipe.toml", RECIPE);
+    (home, server, recipe)
+}
+
+#[test]
+fn a_model_is_trained_shown_and_loaded_and_lives_through_a_restart() {
+    let (home, server, recipe) = taught();
+    let out = home.at("may.model");
+    let card = home.at("may.md");
+    let told = done(&server.run(&["model", "train", &recipe, "--out", &out, "--card", &card]));
+    assert_told(&told, &["model acceptance ", "rows read", "AUC", "app_intro", "action"]);
+    assert_told(&told, &[&format!("written to {out}; load it with: tactful model load {out}")]);
+    assert_told(&fs::read_to_string(&card).unwrap(), &["# Model card: acceptance", "app_intro", "## Limits"]);
+    let shown = done(&tactful(&["model", "show", &out]));
+    assert_told(&shown, &["acceptance ", "sound", "golden rows reproduced", "context.topic", "app_intro"]);
+    let about = json(&tactful(&["model", "show", &out, "--json"]));
+    let version = about["version"].as_str().unwrap().to_owned();
+    assert_eq!(about["inputs"], json!([{ "name": "context.topic", "kind": "category" }]));
+
+    assert_eq!(app_intro(&server, "fibre"), (String::new(), 0.45), "the catalogue's start value");
+    let told = done(&server.run(&["model", "load", &out]));
+    assert_told(&told, &["acceptance ", &version, "decides now"]);
+    let learnt = app_intro(&server, "fibre");
+    assert_eq!(learnt.0, version);
+    let other = app_intro(&server, "billing").1;
+    assert!(learnt.1 > 0.6 && other < 0.2, "{} for fibre, {other} for billing", learnt.1);
+
+    server.kill();
+    let server = Server::start(&home);
+    assert_eq!(app_intro(&server, "fibre"), learnt, "the same model after a restart");
+    server.stop();
+
+    // From the directory it leaves behind: the same rows, the same recipe, the same bytes.
+    let again = home.at("again.model");
+    let data = home.data();
+    let from_data = ["model", "train", &recipe, "--out", &again, "--data-dir", data.to_str().unwrap(), "--json"];
+    let report = json(&tactful(&from_data));
+    assert_eq!(report["file"].as_str(), Some(again.as_str()));
+    assert_eq!(report["report"]["rows_read"], 1_500);
+    assert!(fs::read(&again).unwrap() == fs::read(&out).unwrap(), "the same bytes");
+    // A model of one's choice at the start.
+    let fresh = Home::new();
+    let server = Setup::new(&fresh).arg("--model").arg(&out).start();
+    assert_eq!(app_intro(&server, "fibre"), learnt);
+}
+
+#[test]
+fn without_a_name_the_model_is_named_after_its_recipe() {
+    let (home, server, recipe) = taught();
+    let output = server.call(&["model", "train", &recipe, "--quiet"]).dir(home.path()).output();
+    assert_told(&done(&output), &["written to acceptance.model"]);
+    assert_eq!(stderr(&output), "");
+    done(&Call::new(&["model", "show", "acceptance.model"]).dir(home.path()).output());
+}
+
+#[test]
+fn a_load_while_decisions_flow_fails_none_of_them() {
+    let (home, server, recipe) = taught();
+    let out = home.at("may.model");
+    done(&server.run(&["model", "train", &recipe, "--out", &out, "--quiet"]));
+    let version = json(&tactful(&["model", "show", &out, "--json"]))["version"].as_str().unwrap().to_owned();
+    let flowing = Arc::new(AtomicBool::new(true));
+    let customers: Vec<_> = (0..2)
+        .map(|_| {
+            let (flowing, server) = (Arc::clone(&flowing), server.grpc().to_owned());
+            thread::spawn(move || {
+                let mut versions = Vec::new();
+                while flowing.load(Ordering::Relaxed) {
+                    let args = ["decide", "c1", "-p", "web_home", "--explain", "none", "--json", "--server", &server];
+                    let decision: Value = serde_json::from_str(&done(&tactful(&args))).unwrap();
+                    assert_eq!(decision["degraded"], false);
+                    versions.push(decision["model_version"].as_str().unwrap().to_owned());
+                }
+                versions
+            })
+        })
+        .collect();
+    thread::sleep(std::time::Duration::from_millis(300));
+    done(&server.run(&["model", "load", &out]));
+    // From the acknowledgement on every answer names the new one.
+    assert_eq!(app_intro(&server, "fibre").0, version);
+    thread::sleep(std::time::Duration::from_millis(300));
+    flowing.store(false, Ordering::Relaxed);
+    for customer in customers {
+        let versions = customer.join().expect("no decision failed");
+        let (old, new) = versions.split_at(versions.iter().take_while(|found| found.is_empty()).count());
+        assert!(!old.is_empty() && !new.is_empty(), "{versions:?}");
+        assert!(new.iter().all(|found| *found == version), "never back to the old one: {versions:?}");
+    }
+}
+
+#[test]
+fn damaged_files_are_refused_and_the_old_model_stays() {
+    let (home, server, recipe) = taught();
+    let out = home.at("may.model");
+    done(&server.run(&["model", "train", &recipe, "--out", &out, "--quiet"]));
+    done(&server.run(&["model", "load", &out]));
+    let good = app_intro(&server, "fibre");
+    let bytes = fs::read(&out).unwrap();
+    let mut damaged: Vec<(String, Vec<u8>)> = [0, 1, bytes.len() / 2, bytes.len() - 1]
+        .map(|length| (format!("cut to {length} bytes"), bytes[..length].to_vec()))
+        .into();
+    for bit in (0..bytes.len() * 8).step_by(bytes.len() * 8 / 12) {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        damaged.push((format!("bit {bit} flipped"), flipped));
+    }
+    damaged.push(("no model at all".into(), b"hello, I am no model".to_vec()));
+    for (what, bytes) in damaged {
+        let file = home.file("damaged.model", bytes);
+        for command in ["load", "show"] {
+            let told = failed(1, &server.run(&["model", command, &file]));
+            assert!(told.starts_with(&format!("error: {file} ")), "{what}: {told}");
+            assert_eq!(told.lines().count(), 1, "{what}: {told}");
+        }
+    }
+    assert_eq!(app_intro(&server, "fibre"), good, "the good one still decides");
+    let data = home.data();
+    server.stop();
+    let server = Server::start(&home);
+    assert_eq!(app_intro(&server, "fibre"), good, "and is what a restart finds");
+    drop((server, data));
+    // At the start a bad file ends the server rather than being skipped.
+    let fresh = Home::new();
+    let bad = fresh.file("bad.model", b"hello, I am no model");
+    let catalog = super::shipped_catalog();
+    let data = fresh.data();
+    let args = ["serve", "--catalog", catalog.to_str().unwrap(), "--data-dir", data.to_str().unwrap(), "--model", &bad];
+    let listen = ["--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"];
+    assert_told(&failed(1, &tactful(&[&args[..], &listen].concat())), &["cannot start with ", &bad]);
+}
+
+#[test]
+fn training_says_what_is_missing() {
+    let home = Home::new();
+    let server = Server::start(&home);
+    let recipe = home.file("recipe.toml", RECIPE);
+    let out = home.at("out.model");
+    let told = failed(1, &server.run(&["model", "train", &recipe, "--out", &out]));
+    assert_told(&told, &["rows"]);
+    assert!(!Path::new(&out).exists());
+    let typo = home.file("typo.toml", RECIPE.replace("min_rows_per_action", "min_rows_per_acton"));
+    let told = failed(1, &server.run(&["model", "train", &typo, "--out", &out]));
+    assert_told(&told, &[&typo, "line 3", "min_rows_per_acton", "min_rows_per_action"]);
+    let nowhere = home.at("no-such-folder/out.model");
+    assert_told(&failed(1, &server.run(&["model", "train", &recipe, "--out", &nowhere])), &["cannot write into"]);
+}
