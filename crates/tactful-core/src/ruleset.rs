@@ -11,7 +11,6 @@ use std::sync::Arc;
 use crate::catalog::{Catalog, Kind, Problem, Tier};
 use crate::layout::{FieldIx, Layout};
 use crate::rule::{MaskIndex, Program};
-use crate::score::kernel::LANES;
 use crate::score::{Bank, LinearModel, ScoreError};
 use crate::state::Schema;
 
@@ -60,22 +59,22 @@ pub struct Compiled {
     pub validity: Vec<(ActionIx, i64, i64)>,
     /// Actions that name the model which must score them.
     pub model_named: Vec<ActionIx>,
-    /// What a priority is made of, in blocks of 16 actions.
-    pub factors: Vec<FactorBlock>,
+    /// What a priority is made of, for each action.
+    pub factors: Vec<Factors>,
     action_index: BTreeMap<String, ActionIx>,
     placement_index: BTreeMap<String, PlacementIx>,
     catalog_hash: u64,
 }
 
-/// Static factors of 16 actions.
+/// Static factors of an action.
 #[derive(Clone, Copy, Debug)]
-pub struct FactorBlock {
+pub struct Factors {
     /// V: value less cost.
-    pub value: [f32; LANES],
+    pub value: f32,
     /// L: lever.
-    pub lever: [f32; LANES],
+    pub lever: f32,
     /// Start acceptance.
-    pub prior: [f32; LANES],
+    pub prior: f32,
 }
 
 /// An action as decisions read it.
@@ -171,7 +170,7 @@ pub struct Weight {
     /// Condition.
     pub program: Program,
     /// Factor for each action, 1 where it does not apply.
-    pub factors: Vec<[f32; LANES]>,
+    pub factors: Vec<f32>,
 }
 
 impl Ruleset {

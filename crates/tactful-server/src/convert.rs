@@ -128,7 +128,7 @@ fn candidate_trace(decided: &Decided, trace: &Trace) -> v1::CandidateTrace {
     let contributions = trace.contributions.iter().map(|(field, logit)| v1::Contribution {
         feature: ruleset.layout.fields()[*field].name.clone(),
         logit: *logit,
-        value: decided.decision.fields[*field],
+        value: field_value(&ruleset.layout.fields()[*field].kind, decided.decision.fields[*field].into()),
     });
     v1::CandidateTrace {
         action_id: ruleset.actions[trace.action].id.clone(),
@@ -179,20 +179,25 @@ fn feature_reading(line: FeatureLine) -> v1::FeatureReading {
         ReadingState::Stale => v1::FeatureState::Stale,
         ReadingState::Denied => v1::FeatureState::Denied,
     };
-    let kind = match &line.kind {
-        _ if line.value.is_nan() => None,
-        FieldKind::Number => Some(Kind::Number(line.value)),
-        FieldKind::Bool => Some(Kind::Flag(line.value != 0.0)),
-        FieldKind::Category(words) => words.get(line.value as usize).cloned().map(Kind::Text),
-    };
     v1::FeatureReading {
         name: line.name,
-        value: kind.map(|kind| v1::Value { kind: Some(kind) }),
+        value: field_value(&line.kind, line.value),
         state: state.into(),
         evidence_time: line.evidence_s.map(|seconds| timestamp(i64::from(seconds) * 1_000)),
         derivation: line.derivation,
         purpose: line.purpose,
     }
+}
+
+/// A field's value in its kind; none if it is missing.
+fn field_value(kind: &FieldKind, value: f64) -> Option<v1::Value> {
+    let kind = match kind {
+        _ if value.is_nan() => return None,
+        FieldKind::Number => Kind::Number(value),
+        FieldKind::Bool => Kind::Flag(value != 0.0),
+        FieldKind::Category(words) => Kind::Text(words.get(value as usize)?.clone()),
+    };
+    Some(v1::Value { kind: Some(kind) })
 }
 
 fn interaction(reading: TimelineEntry) -> v1::Interaction {

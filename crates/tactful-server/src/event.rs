@@ -3,15 +3,16 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use tactful_core::limits::ITEMS_MAX;
-use tactful_engine::{Accepted, Engine};
+use tactful_engine::{Accepted, Engine, Error};
 use tactful_proto::v1;
 use tactful_proto::v1::event_service_server::EventService;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::admission::Deadline;
+use crate::serve::begins;
 use crate::status;
 
 /// Batches of one stream that may be on their way to the log at a time.
@@ -21,6 +22,7 @@ const BATCHES_IN_FLIGHT_MAX: usize = 16;
 pub(crate) struct Events {
     pub(crate) engine: Arc<Engine>,
     pub(crate) streams: Arc<Semaphore>,
+    pub(crate) draining: watch::Receiver<bool>,
 }
 
 #[tonic::async_trait]
@@ -42,7 +44,9 @@ impl EventService for Events {
         let engine = Arc::clone(&self.engine);
         // Batches reach the log in their order: each hands over its entries when it is first polled,
         // and `buffered` polls them in order. A slow log stops the reading, and so the sender.
-        let answers = request.into_inner().map(move |batch| {
+        // A drain ends the reading; what was read is acknowledged before the stream ends.
+        let batches = request.into_inner().take_until(begins(self.draining.clone()));
+        let answers = batches.map(move |batch| {
             // The place is given back when the stream, and with it this closure, is dropped.
             let _held = &place;
             let engine = Arc::clone(&engine);
@@ -56,7 +60,10 @@ impl EventService for Events {
                 })
             }
         });
-        Ok(Response::new(Box::pin(answers.buffered(BATCHES_IN_FLIGHT_MAX))))
+        let draining = self.draining.clone();
+        let end = stream::once(async move { draining.borrow().then(|| Err(status::from_engine(&Error::Closed))) });
+        let answers = answers.buffered(BATCHES_IN_FLIGHT_MAX);
+        Ok(Response::new(Box::pin(answers.chain(end.filter_map(std::future::ready)))))
     }
 }
 

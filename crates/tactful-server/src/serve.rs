@@ -214,7 +214,8 @@ async fn serve_grpc(listener: std::net::TcpListener, shared: Shared) -> Result<(
         || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET);
     let (engine, streams) = (&shared.engine, &shared.streams);
     let decisions = Decisions { engine: Arc::clone(engine), streams: Arc::clone(streams) };
-    let events = Events { engine: Arc::clone(engine), streams: Arc::clone(streams) };
+    let draining = shared.draining.clone();
+    let events = Events { engine: Arc::clone(engine), streams: Arc::clone(streams), draining };
     let bytes = options.message_bytes_max;
     let stopped = begins(shared.draining.clone());
     Transport::builder()
@@ -266,6 +267,6 @@ async fn report_health(reporter: HealthReporter, engine: Arc<Engine>, draining: 
 }
 
 /// Returns when a drain, or its end, begins, or when the server is gone.
-async fn begins(mut signal: watch::Receiver<bool>) {
+pub(crate) async fn begins(mut signal: watch::Receiver<bool>) {
     let _gone = signal.wait_for(|begun| *begun).await.is_err();
 }

@@ -50,7 +50,10 @@ impl From<Duration> for String {
 impl fmt::Display for Duration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = u64::from(self.0);
-        let (name, factor) = UNITS.iter().find(|(_, factor)| seconds.is_multiple_of(*factor)).unwrap_or(&('s', 1));
+        // People say 7 days and 2 weeks.
+        let usual = |(_, factor): &&(char, u64)| *factor < 604_800 || seconds > 604_800;
+        let mut units = UNITS.iter().filter(usual);
+        let (name, factor) = units.find(|(_, factor)| seconds.is_multiple_of(*factor)).unwrap_or(&('s', 1));
         write!(f, "{}{name}", seconds / factor)
     }
 }

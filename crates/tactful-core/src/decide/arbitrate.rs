@@ -1,17 +1,16 @@
-//! Scores what is left and ranks it for every placement: P x V x C x L in blocks of 16 actions.
-#![allow(clippy::needless_range_loop, reason = "loops over lanes are what the compiler makes SIMD of")]
+//! Scores what is left and ranks it for every placement: P x V x C x L.
 
-use super::candidates::{Candidates, clear, contains};
+use super::candidates::{Candidates, clear, contains, visit};
 use super::{Request, Scored, SkipReason, Skipped};
 use crate::rule::Truth;
 use crate::ruleset::{ActionIx, Ruleset, Weight};
 use crate::score::Source;
-use crate::score::kernel::{GROUP, Kernel, LANES, dispatch};
+use crate::score::kernel::{Kernel, LANES, Lanes, dispatch};
 
 /// The parts of a priority that one decision fixes once.
 pub(super) struct Scoring<'a> {
     ruleset: &'a Ruleset,
-    encoded: Vec<f32>,
+    encoded: Lanes,
     /// Context weights whose condition is true.
     pub(super) active: Vec<&'a Weight>,
 }
@@ -23,20 +22,9 @@ pub(super) struct Ranked {
     model_missing: Vec<ActionIx>,
 }
 
-/// Priorities of one block with the factors that are not static.
-#[derive(Clone, Copy, Default)]
-struct Block {
-    acceptance: [f32; LANES],
-    context: [f32; LANES],
-    priority: [f32; LANES],
-}
-
 impl<'a> Scoring<'a> {
     pub(super) fn new(ruleset: &'a Ruleset, fields: &[f32]) -> Self {
-        let mut encoded = Vec::new();
-        if let Some(bank) = ruleset.bank() {
-            bank.encode(fields, &mut encoded);
-        }
+        let encoded = ruleset.bank().map_or_else(Vec::new, |bank| bank.encode(fields));
         let active = ruleset.weights.iter().filter(|weight| weight.program.eval(fields) == Truth::True).collect();
         Self { ruleset, encoded, active }
     }
@@ -67,8 +55,7 @@ impl<'a> Scoring<'a> {
 
     /// The score of one action with its factors.
     pub(super) fn scored(&self, action: ActionIx) -> Scored {
-        let [block] = dispatch(Scores { scoring: self, blocks: [action / LANES] });
-        self.of_lane(&block, action)
+        self.priority(action, self.probabilities(&[action])[0])
     }
 
     /// Intercept and contributions of an action's head; nothing for a prior.
@@ -77,73 +64,38 @@ impl<'a> Scoring<'a> {
         Some(bank.contributions(action, &self.encoded))
     }
 
-    fn of_lane(&self, scores: &Block, action: ActionIx) -> Scored {
-        let (block, lane) = (action / LANES, action % LANES);
-        let factors = &self.ruleset.factors[block];
-        Scored {
-            priority: scores.priority[lane],
-            acceptance: scores.acceptance[lane],
-            value: factors.value[lane],
-            context: scores.context[lane],
-            lever: factors.lever[lane],
-            source: self.ruleset.bank().map_or(Source::Prior, |bank| bank.source(action)),
-        }
-    }
-
-    /// Scores some blocks.
+    /// What the model says of up to 16 actions; nothing of use without one.
     #[inline(always)]
-    fn blocks<const N: usize>(&self, blocks: &[usize; N], out: &mut [Block; N]) {
-        let mut scored = [[0.0; LANES]; N];
+    fn probabilities(&self, actions: &[ActionIx]) -> [f32; LANES] {
+        let mut probabilities = [0.0; LANES];
         if let Some(bank) = self.ruleset.bank() {
-            bank.probabilities(blocks, &self.encoded, &mut scored);
+            bank.probabilities(actions, &self.encoded, &mut probabilities);
         }
-        for at in 0..N {
-            let factors = &self.ruleset.factors[blocks[at]];
-            let headed = self.ruleset.bank().map_or(0, |bank| bank.headed(blocks[at]));
-            let out = &mut out[at];
-            out.context = self.context(blocks[at]);
-            for lane in 0..LANES {
-                out.acceptance[lane] = if headed >> lane & 1 == 1 { scored[at][lane] } else { factors.prior[lane] };
-            }
-            for lane in 0..LANES {
-                out.priority[lane] =
-                    out.acceptance[lane] * factors.value[lane] * out.context[lane] * factors.lever[lane];
-            }
-        }
+        probabilities
     }
 
-    /// C of a block: the product of the weights whose conditions hold.
+    /// P x V x C x L, multiplied in this order.
     #[inline(always)]
-    fn context(&self, block: usize) -> [f32; LANES] {
-        let mut context = [1.0; LANES];
+    fn priority(&self, action: ActionIx, probability: f32) -> Scored {
+        let factors = &self.ruleset.factors[action];
+        let source = self.ruleset.bank().map_or(Source::Prior, |bank| bank.source(action));
+        let acceptance = if source == Source::Prior { factors.prior } else { probability };
+        let mut context = 1.0;
         for weight in &self.active {
-            let factors = &weight.factors[block];
-            for lane in 0..LANES {
-                context[lane] *= factors[lane];
-            }
+            context *= weight.factors[action];
         }
-        context
+        Scored {
+            priority: acceptance * factors.value * context * factors.lever,
+            acceptance,
+            value: factors.value,
+            context,
+            lever: factors.lever,
+            source,
+        }
     }
 }
 
-/// Scores some blocks.
-struct Scores<'a, const N: usize> {
-    scoring: &'a Scoring<'a>,
-    blocks: [usize; N],
-}
-
-impl<const N: usize> Kernel for Scores<'_, N> {
-    type Output = [Block; N];
-
-    #[inline(always)]
-    fn run(self) -> [Block; N] {
-        let mut scores = [Block::default(); N];
-        self.scoring.blocks(&self.blocks, &mut scores);
-        scores
-    }
-}
-
-/// Scores the blocks in which an action is left, and offers these actions to the placements.
+/// Scores the actions that are left, 16 at a time, and offers them to the placements.
 struct Ranking<'a> {
     scoring: &'a Scoring<'a>,
     left: &'a [u64],
@@ -158,48 +110,36 @@ impl Kernel for Ranking<'_> {
     #[inline(always)]
     fn run(mut self) -> Vec<ActionIx> {
         let mut non_finite = Vec::new();
-        let mut group = [0; GROUP];
-        let mut scores = [Block::default(); GROUP];
+        let mut batch = [0; LANES];
         let mut filled = 0;
-        for block in 0..self.scoring.ruleset.factors.len() {
-            if lanes(self.left, block) != 0 {
-                group[filled] = block;
-                filled += 1;
-            }
-            if filled == GROUP {
-                self.scoring.blocks(&group, &mut scores);
-                for at in 0..GROUP {
-                    self.offer(group[at], &scores[at], &mut non_finite);
-                }
+        visit(self.left, |action| {
+            batch[filled] = action;
+            filled += 1;
+            if filled == LANES {
+                self.offer(&batch, &mut non_finite);
                 filled = 0;
             }
-        }
-        // The rest of the group holds blocks of before: scored again, not offered again.
-        if filled > 0 {
-            self.scoring.blocks(&group, &mut scores);
-        }
-        for at in 0..filled {
-            self.offer(group[at], &scores[at], &mut non_finite);
-        }
+        });
+        self.offer(&batch[..filled], &mut non_finite);
         non_finite
     }
 }
 
 impl Ranking<'_> {
-    /// Offers a block's actions that beat what a placement holds already: few, so the rest is a
-    /// comparison of 16 at once.
     #[inline(always)]
-    fn offer(&mut self, block: usize, scores: &Block, non_finite: &mut Vec<ActionIx>) {
-        let left = lanes(self.left, block);
-        let finite = bits(&scores.priority, |priority| priority.is_finite());
-        each(left & !finite, |lane| non_finite.push(block * LANES + lane));
-        for (top, mask) in self.tops.iter_mut().zip(&self.candidates.placements) {
-            let bound = top.bound();
-            let above = bits(&scores.priority, |priority| priority > bound);
-            each(lanes(mask, block) & left & finite & above, |lane| {
-                let action = block * LANES + lane;
-                top.offer(scores.priority[lane], action, || self.scoring.of_lane(scores, action));
-            });
+    fn offer(&mut self, actions: &[ActionIx], non_finite: &mut Vec<ActionIx>) {
+        let probabilities = self.scoring.probabilities(actions);
+        for (action, probability) in actions.iter().zip(probabilities) {
+            let scored = self.scoring.priority(*action, probability);
+            if !scored.priority.is_finite() {
+                non_finite.push(*action);
+                continue;
+            }
+            for (top, mask) in self.tops.iter_mut().zip(&self.candidates.placements) {
+                if scored.priority > top.bound() && contains(mask, *action) {
+                    top.insert(*action, scored);
+                }
+            }
         }
     }
 }
@@ -225,49 +165,18 @@ struct Top {
 }
 
 impl Top {
-    /// What a priority must beat to be among the best.
+    /// What a priority must beat to be among the best. Actions come in ascending order, so a later
+    /// one must be strictly better to pass an earlier one.
     #[inline(always)]
     fn bound(&self) -> f32 {
         let full = self.best.len() == self.depth;
         self.best.last().filter(|_| full).map_or(f32::NEG_INFINITY, |(_, worst)| worst.priority)
     }
 
-    /// Keeps the action if it is among the best. Actions come in ascending order, so a later one
-    /// must be strictly better to pass an earlier one.
-    #[inline]
-    fn offer(&mut self, priority: f32, action: ActionIx, scored: impl FnOnce() -> Scored) {
-        if priority <= self.bound() {
-            return;
-        }
-        let place = self.best.partition_point(|(_, other)| other.priority >= priority);
-        self.best.insert(place, (action, scored()));
+    /// Takes an action that beats the bound.
+    fn insert(&mut self, action: ActionIx, scored: Scored) {
+        let place = self.best.partition_point(|(_, other)| other.priority >= scored.priority);
+        self.best.insert(place, (action, scored));
         self.best.truncate(self.depth);
-    }
-}
-
-/// The 16 bits of one block.
-#[inline(always)]
-fn lanes(mask: &[u64], block: usize) -> u32 {
-    const _: () = assert!(64 % LANES == 0);
-    let bit = block * LANES;
-    ((mask[bit / 64] >> (bit % 64)) & ((1 << LANES) - 1)) as u32
-}
-
-/// One bit for each lane that satisfies the condition.
-#[inline(always)]
-fn bits(values: &[f32; LANES], holds: impl Fn(f32) -> bool) -> u32 {
-    let mut bits = 0;
-    for lane in 0..LANES {
-        bits |= u32::from(holds(values[lane])) << lane;
-    }
-    bits
-}
-
-/// Visits the lanes whose bit is set, in ascending order.
-#[inline(always)]
-fn each(mut bits: u32, mut visit: impl FnMut(usize)) {
-    while bits != 0 {
-        visit(bits.trailing_zeros() as usize);
-        bits &= bits - 1;
     }
 }

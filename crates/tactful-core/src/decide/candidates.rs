@@ -61,18 +61,19 @@ pub(super) fn clear(mask: &mut [u64], action: ActionIx) {
 }
 
 /// Whether an action's bit is set.
+#[inline(always)]
 pub(super) fn contains(mask: &[u64], action: ActionIx) -> bool {
     mask[action / 64] & (1 << (action % 64)) != 0
 }
 
-/// The actions of a bit set in ascending order.
-pub(super) fn actions(mask: &[u64]) -> impl Iterator<Item = ActionIx> + '_ {
-    mask.iter().enumerate().flat_map(|(word, bits)| {
+/// Visits the actions of a bit set in ascending order.
+#[inline(always)]
+pub(super) fn visit(mask: &[u64], mut each: impl FnMut(ActionIx)) {
+    for (word, bits) in mask.iter().enumerate() {
         let mut bits = *bits;
-        std::iter::from_fn(move || {
-            let bit = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
+        while bits != 0 {
+            each(word * 64 + bits.trailing_zeros() as usize);
             bits &= bits - 1;
-            Some(word * 64 + bit)
-        })
-    })
+        }
+    }
 }

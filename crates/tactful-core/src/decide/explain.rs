@@ -216,9 +216,8 @@ impl Asker<'_> {
         let own = self.ruleset.actions[action].reasons.iter().filter(|reason| holds(&reason.when));
         let mut reasons: Vec<String> =
             own.filter_map(|reason| reason.text.render(&self.ruleset.layout, self.fields)).collect();
-        let (block, lane) = (action / crate::score::kernel::LANES, action % crate::score::kernel::LANES);
         for weight in &self.scoring.active {
-            if weight.factors[block][lane] > 1.0 && !weight.message.is_empty() {
+            if weight.factors[action] > 1.0 && !weight.message.is_empty() {
                 reasons.push(weight.message.clone());
             }
         }

@@ -218,7 +218,9 @@ impl Resolver<'_> {
                 Some(word) => word as f32,
                 None => return Err(format!("is not one of {}", words.join(", "))),
             },
-            (kind, _) => return Err(format!("must be a {}", kind.name())),
+            (FieldKind::Number, _) => return Err("must be a number".into()),
+            (FieldKind::Bool, _) => return Err("must be a flag, true or false".into()),
+            (FieldKind::Category(words), _) => return Err(format!("must be a text, one of {}", words.join(", "))),
         };
         Ok((index, value))
     }

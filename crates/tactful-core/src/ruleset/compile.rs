@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use super::check::{Report, unique_ids};
 use super::template::Template;
-use super::{Action, Compiled, FactorBlock, NO_ACTION, Placement, Reason, Rule, Treatment, Weight};
+use super::{Action, Compiled, Factors, NO_ACTION, Placement, Reason, Rule, Treatment, Weight};
 use crate::catalog::{ActionDef, Catalog, ContextDef, ContextType, Polarity, Problem, Selector, Tier, WhenUnknown};
 use crate::layout::{Field, FieldKind, Layout};
 use crate::limits;
 use crate::rule::{Expr, MaskIndex, Program, RuleSpec};
-use crate::score::kernel::LANES;
 use crate::state::Schema;
 
 pub(super) fn compile(catalog: &Catalog) -> Result<Compiled, Vec<Problem>> {
@@ -45,7 +44,7 @@ pub(super) fn compile(catalog: &Catalog) -> Result<Compiled, Vec<Problem>> {
         rules: rules.compiled,
         purpose_masks: purpose_masks(&schema, &actions),
         model_named: (0..actions.len()).filter(|action| actions[*action].model.is_some()).collect(),
-        factors: factor_blocks(&catalog.action),
+        factors: catalog.action.iter().map(factors).collect(),
         catalog: catalog.clone(),
         schema: Arc::new(schema),
         layout_hash: layout.hash(),
@@ -209,9 +208,9 @@ fn weights(catalog: &Catalog, layout: &Layout, report: &mut Report) -> Vec<Weigh
         report.at("weight", index);
         let sound = def.factor.is_finite() && def.factor > 0.0;
         report.require(sound, "factor", || (format!("{} is not above 0", def.factor), "2.0 doubles the priority"));
-        let mut factors = vec![[1.0; LANES]; catalog.action.len().div_ceil(LANES)];
+        let mut factors = vec![1.0; catalog.action.len()];
         for action in select(catalog, &def.applies_to, report) {
-            factors[action / LANES][action % LANES] = def.factor;
+            factors[action] = def.factor;
         }
         match Expr::parse(&def.when, layout) {
             Ok(expr) => weights.push(Weight {
@@ -406,16 +405,6 @@ fn purpose_masks(schema: &Schema, actions: &[Action]) -> Vec<Vec<u64>> {
     masks
 }
 
-fn factor_blocks(actions: &[ActionDef]) -> Vec<FactorBlock> {
-    let mut blocks = vec![
-        FactorBlock { value: [0.0; LANES], lever: [0.0; LANES], prior: [0.0; LANES] };
-        actions.len().div_ceil(LANES)
-    ];
-    for (index, action) in actions.iter().enumerate() {
-        let (block, lane) = (&mut blocks[index / LANES], index % LANES);
-        block.value[lane] = action.value - action.cost;
-        block.lever[lane] = action.lever;
-        block.prior[lane] = action.start_acceptance;
-    }
-    blocks
+fn factors(action: &ActionDef) -> Factors {
+    Factors { value: action.value - action.cost, lever: action.lever, prior: action.start_acceptance }
 }

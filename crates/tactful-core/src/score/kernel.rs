@@ -1,97 +1,114 @@
-//! The scoring kernel: weights of 16 actions interleaved, so that each SIMD lane is one action and
-//! each action's sum runs over the columns in one fixed order. Multiply and add stay unfused, so
-//! every dispatch path gives the same bits as the scalar one.
+//! The scoring kernel: a weighted sum runs in 16 partial sums, one for each SIMD lane, which are then
+//! added in one fixed tree. Multiply and add stay unfused, so every instruction set gives the bits of
+//! the scalar code. Weights lie in a row for each action, so that only candidates are ever read.
 //!
 //! The one module in which `unsafe` is allowed: calling the AVX2 and AVX-512 builds of the same
 //! safe code after the CPU was asked.
 #![allow(unsafe_code, reason = "runtime dispatch to target-feature builds of safe code")]
-#![allow(clippy::needless_range_loop, reason = "loops over lanes are what the compiler makes SIMD of")]
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::math::sigmoid;
 
-/// Actions in a block.
+/// Partial sums of a weighted sum, and actions whose logistic is taken together.
 pub const LANES: usize = 16;
-/// Blocks scored together: an addition waits for the one before in its own block alone, so the
-/// others fill the time.
-pub const GROUP: usize = 4;
 
-/// Weights of many actions over the same columns, in blocks of 16 actions.
+/// Values in lanes: the first 16, the next 16, and so on, filled up with zeros.
+pub type Lanes = Vec<[f32; LANES]>;
+
+/// Puts values into lanes.
+#[must_use]
+pub fn lanes(values: &[f32]) -> Lanes {
+    let (full, rest) = values.as_chunks();
+    let mut lanes = Vec::with_capacity(values.len().div_ceil(LANES));
+    lanes.extend_from_slice(full);
+    if !rest.is_empty() {
+        let mut last = [0.0; LANES];
+        last[..rest.len()].copy_from_slice(rest);
+        lanes.push(last);
+    }
+    lanes
+}
+
+/// Sum of the products: lane by lane, then the lanes in halves. The zeros that fill the last lanes up
+/// change no bit.
+#[inline(always)]
+#[must_use]
+pub fn dot(weights: &[[f32; LANES]], values: &[[f32; LANES]]) -> f32 {
+    let mut sums = [0.0; LANES];
+    for (weights, values) in weights.iter().zip(values) {
+        for lane in 0..LANES {
+            sums[lane] += weights[lane] * values[lane];
+        }
+    }
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            sums[lane] += sums[lane + half];
+        }
+        half /= 2;
+    }
+    sums[0]
+}
+
+/// Weights of many actions over the same columns.
 #[derive(Debug)]
 pub struct Weights {
     columns: usize,
-    /// For each block the biases, then a row of 16 weights for each column.
-    blocks: Vec<[f32; LANES]>,
+    biases: Vec<f32>,
+    /// For each action its weights in lanes.
+    rows: Lanes,
 }
 
 impl Weights {
     /// All zero.
     #[must_use]
     pub fn new(actions: usize, columns: usize) -> Self {
-        Self { columns, blocks: vec![[0.0; LANES]; actions.div_ceil(LANES) * (columns + 1)] }
+        let rows = vec![[0.0; LANES]; actions * columns.div_ceil(LANES)];
+        Self { columns, biases: vec![0.0; actions], rows }
     }
 
-    /// Sets the lane of one action.
+    /// Sets the weights of one action.
     ///
     /// # Panics
     /// If the action is beyond the bank or the number of weights is not that of the columns.
     pub fn set(&mut self, action: usize, bias: f32, weights: &[f32]) {
         assert_eq!(weights.len(), self.columns);
-        let start = (action / LANES) * (self.columns + 1);
-        self.blocks[start][action % LANES] = bias;
-        for (row, weight) in self.blocks[start + 1..].iter_mut().zip(weights) {
-            row[action % LANES] = *weight;
-        }
-    }
-
-    /// Blocks of actions.
-    #[must_use]
-    pub fn blocks(&self) -> usize {
-        self.blocks.len() / (self.columns + 1)
+        self.biases[action] = bias;
+        let row = lanes(weights);
+        self.rows[action * row.len()..][..row.len()].copy_from_slice(&row);
     }
 
     /// Bias of one action.
     #[must_use]
     pub fn bias(&self, action: usize) -> f32 {
-        self.blocks[(action / LANES) * (self.columns + 1)][action % LANES]
+        self.biases[action]
     }
 
     /// Weights of one action in column order.
     pub fn of(&self, action: usize) -> impl Iterator<Item = f32> + '_ {
-        let start = (action / LANES) * (self.columns + 1) + 1;
-        self.blocks[start..start + self.columns].iter().map(move |row| row[action % LANES])
+        self.row(action).as_flattened().iter().copied().take(self.columns)
     }
 
-    /// Writes the probabilities of some blocks: logistic of bias plus weighted columns. One pass over
-    /// their weights, no allocation. Call it within a [`Kernel`].
+    /// Writes the probabilities of up to 16 actions: logistic of bias plus weighted columns. One pass
+    /// over their weights, no allocation. Call it within a [`Kernel`].
     ///
     /// # Panics
-    /// If a block is beyond the bank or `encoded` is shorter than the columns.
+    /// If an action is beyond the bank, or there are more than 16.
     #[inline(always)]
-    pub fn probabilities<const N: usize>(&self, blocks: &[usize; N], encoded: &[f32], out: &mut [[f32; LANES]; N]) {
-        let columns = self.columns;
-        let encoded = &encoded[..columns];
-        // Loops rather than array methods, which are compiled apart and without the wide instructions.
-        let mut rows = [&self.blocks[..0]; N];
-        let mut sums = [[0.0; LANES]; N];
-        for at in 0..N {
-            let start = blocks[at] * (columns + 1);
-            sums[at] = self.blocks[start];
-            rows[at] = &self.blocks[start + 1..][..columns];
+    pub fn probabilities(&self, actions: &[usize], encoded: &[[f32; LANES]], out: &mut [f32; LANES]) {
+        for (out, action) in out[..actions.len()].iter_mut().zip(actions) {
+            *out = self.biases[*action] + dot(self.row(*action), encoded);
         }
-        for column in 0..columns {
-            for at in 0..N {
-                for lane in 0..LANES {
-                    sums[at][lane] += rows[at][column][lane] * encoded[column];
-                }
-            }
+        for out in out {
+            *out = sigmoid(*out);
         }
-        for at in 0..N {
-            for lane in 0..LANES {
-                out[at][lane] = sigmoid(sums[at][lane]);
-            }
-        }
+    }
+
+    #[inline(always)]
+    fn row(&self, action: usize) -> &[[f32; LANES]] {
+        let length = self.columns.div_ceil(LANES);
+        &self.rows[action * length..][..length]
     }
 }
 
@@ -188,46 +205,54 @@ mod tests {
         (weights, (0..columns).map(|_| next()).collect())
     }
 
-    /// Scores all actions in groups of `N` blocks.
-    struct ScoreAll<'a, const N: usize>(&'a Weights, &'a [f32]);
+    /// Scores all actions.
+    struct ScoreAll<'a>(&'a Weights, &'a [[f32; LANES]]);
 
-    impl<const N: usize> Kernel for ScoreAll<'_, N> {
+    impl Kernel for ScoreAll<'_> {
         type Output = Vec<f32>;
 
         #[inline(always)]
         fn run(self) -> Vec<f32> {
             let Self(weights, encoded) = self;
-            let blocks = weights.blocks();
+            let actions: Vec<usize> = (0..weights.biases.len()).collect();
             let mut scores = Vec::new();
-            for first in (0..blocks).step_by(N) {
-                let mut out = [[0.0; LANES]; N];
-                let group = std::array::from_fn(|at| (first + at).min(blocks - 1));
-                weights.probabilities::<N>(&group, encoded, &mut out);
-                scores.extend_from_slice(out.as_flattened());
+            for actions in actions.chunks(LANES) {
+                let mut out = [0.0; LANES];
+                weights.probabilities(actions, encoded, &mut out);
+                scores.extend_from_slice(&out[..actions.len()]);
             }
             scores
         }
     }
 
-    fn bits(scores: &[f32]) -> Vec<u32> {
-        scores.iter().map(|score| score.to_bits()).collect()
+    /// The order of operations in words: column c goes to partial sum c mod 16.
+    fn scalar(weights: &Weights, action: usize, encoded: &[f32]) -> f32 {
+        let mut sums = [0.0f32; LANES];
+        for (column, (weight, value)) in weights.of(action).zip(encoded).enumerate() {
+            sums[column % LANES] += weight * value;
+        }
+        for half in [8, 4, 2, 1] {
+            (0..half).for_each(|lane| sums[lane] += sums[lane + half]);
+        }
+        sigmoid(weights.bias(action) + sums[0])
     }
 
     #[test]
     fn every_path_gives_the_bits_of_the_scalar_score() {
-        for (actions, columns) in [(1, 1), (16, 64), (33, 7), (1_000, 64), (5, 0)] {
+        for (actions, columns) in [(1, 1), (16, 64), (33, 7), (1_000, 64), (40, 130), (5, 0)] {
             let (weights, encoded) = filled(actions, columns);
-            let logit = |action| weights.of(action).zip(&encoded).fold(weights.bias(action), |sum, (w, x)| sum + w * x);
-            let scalar: Vec<u32> = (0..actions).map(|action| sigmoid(logit(action)).to_bits()).collect();
-            let same = |scores: Vec<f32>| assert_eq!(bits(&scores[..actions]), scalar);
-            same(ScoreAll::<1>(&weights, &encoded).run());
-            same(ScoreAll::<GROUP>(&weights, &encoded).run());
-            same(dispatch(ScoreAll::<1>(&weights, &encoded)));
-            same(dispatch(ScoreAll::<GROUP>(&weights, &encoded)));
+            let expected: Vec<u32> = (0..actions).map(|action| scalar(&weights, action, &encoded).to_bits()).collect();
+            let same = |scores: Vec<f32>| {
+                let bits: Vec<u32> = scores.iter().map(|score| score.to_bits()).collect();
+                assert_eq!(bits, expected, "{actions} actions, {columns} columns");
+            };
+            let encoded = lanes(&encoded);
+            same(ScoreAll(&weights, &encoded).run());
+            same(dispatch(ScoreAll(&weights, &encoded)));
             #[cfg(target_arch = "x86_64")]
             if is_x86_feature_detected!("avx2") {
                 // SAFETY: the CPU was asked in the line above.
-                same(unsafe { run_avx2(ScoreAll::<GROUP>(&weights, &encoded)) });
+                same(unsafe { run_avx2(ScoreAll(&weights, &encoded)) });
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::kernel::{LANES, Weights};
+use super::kernel::{LANES, Lanes, Weights, dot, lanes};
 use crate::layout::{FieldIx, FieldKind, Layout};
 use crate::limits::COLUMNS_MAX;
 use crate::math::sigmoid;
@@ -139,9 +139,7 @@ impl LinearModel {
     #[must_use]
     pub fn probability(&self, head: usize, inputs: &[f32]) -> f32 {
         let head = &self.heads[head];
-        let sum =
-            head.weights.iter().zip(self.encode(inputs)).fold(head.bias, |sum, (weight, value)| sum + weight * value);
-        sigmoid(sum)
+        sigmoid(head.bias + dot(&lanes(&head.weights), &lanes(&self.encode(inputs))))
     }
 
     fn check_column(&self, column: Column) -> Result<(), String> {
@@ -207,8 +205,6 @@ pub struct Bank {
     columns: Vec<Column>,
     weights: Weights,
     sources: Vec<Source>,
-    /// Actions with a head, one bit each: the same as `sources`, for the kernel.
-    headed: Vec<u16>,
 }
 
 impl Bank {
@@ -238,9 +234,7 @@ impl Bank {
                 weights.set(action, head.bias, &head.weights);
             }
         }
-        let bit = |(lane, source): (usize, &Source)| u16::from(*source != Source::Prior) << lane;
-        let headed = sources.chunks(LANES).map(|block| block.iter().enumerate().map(bit).sum()).collect();
-        Ok(Self { name: model.name.clone(), version: model.version.clone(), columns, weights, sources, headed })
+        Ok(Self { name: model.name.clone(), version: model.version.clone(), columns, weights, sources })
     }
 
     /// Name of the model.
@@ -256,37 +250,33 @@ impl Bank {
     }
 
     /// What scores an action.
+    #[inline(always)]
     #[must_use]
     pub fn source(&self, action: usize) -> Source {
         self.sources[action]
     }
 
-    /// Encodes the fields of a decision into `out`, which is cleared first. No allocation once
-    /// `out` has its capacity.
-    pub fn encode(&self, fields: &[f32], out: &mut Vec<f32>) {
-        out.clear();
-        out.extend(self.columns.iter().map(|column| column.encode(fields)));
-    }
-
-    /// Acceptance probabilities of the 16 actions of some blocks for encoded columns; those of actions
-    /// without a head mean nothing, see [`Bank::headed`]. Call it within a kernel.
-    #[inline(always)]
-    pub fn probabilities<const N: usize>(&self, blocks: &[usize; N], encoded: &[f32], out: &mut [[f32; LANES]; N]) {
-        self.weights.probabilities(blocks, encoded, out);
-    }
-
-    /// The actions of a block that have a head, one bit each from the lowest.
-    #[inline(always)]
+    /// Encodes the fields of a decision into columns. One allocation.
     #[must_use]
-    pub fn headed(&self, block: usize) -> u16 {
-        self.headed[block]
+    pub fn encode(&self, fields: &[f32]) -> Lanes {
+        let mut encoded = vec![[0.0; LANES]; self.columns.len().div_ceil(LANES)];
+        let places = encoded.as_flattened_mut().iter_mut();
+        places.zip(&self.columns).for_each(|(place, column)| *place = column.encode(fields));
+        encoded
+    }
+
+    /// Acceptance probabilities of up to 16 actions for encoded columns; those of actions without a
+    /// head mean nothing. Call it within a kernel.
+    #[inline(always)]
+    pub fn probabilities(&self, actions: &[usize], encoded: &[[f32; LANES]], out: &mut [f32; LANES]) {
+        self.weights.probabilities(actions, encoded, out);
     }
 
     /// Intercept of an action and what each field added to its logit, in column order.
     #[must_use]
-    pub fn contributions(&self, action: usize, encoded: &[f32]) -> (f32, Vec<(FieldIx, f32)>) {
+    pub fn contributions(&self, action: usize, encoded: &[[f32; LANES]]) -> (f32, Vec<(FieldIx, f32)>) {
         let mut fields: Vec<(FieldIx, f32)> = Vec::new();
-        for (column, (weight, value)) in self.columns.iter().zip(self.weights.of(action).zip(encoded)) {
+        for (column, (weight, value)) in self.columns.iter().zip(self.weights.of(action).zip(encoded.as_flattened())) {
             let part = weight * value;
             match fields.iter_mut().find(|(field, _)| *field == column.input()) {
                 Some((_, sum)) => *sum += part,

@@ -136,8 +136,9 @@ fn shown_json(shown: &ShownAction) -> Value {
 
 fn candidate_json(candidate: &CandidateTrace) -> Value {
     let contributions = candidate.contributions.iter();
-    let contributions = contributions
-        .map(|c| json!({ "feature": c.feature, "logit": value::real(c.logit), "value": value::real(c.value) }));
+    let contributions = contributions.map(
+        |c| json!({ "feature": c.feature, "logit": value::real(c.logit), "value": c.value.as_ref().map(value::json) }),
+    );
     json!({
         "action_id": candidate.action_id,
         "stage": value::name(candidate.stage().as_str_name(), "STAGE_"),
@@ -228,7 +229,7 @@ fn contributions_text(out: &mut String, candidate: &CandidateTrace) {
     );
     let mut table = Table::new(&["feature", "value", "adds"]);
     for part in candidate.contributions.iter().take(CONTRIBUTIONS_SHOWN) {
-        let read = if part.value.is_nan() { "missing".into() } else { value::trimmed(f64::from(part.value)) };
+        let read = part.value.as_ref().map_or_else(|| "missing".into(), |read| value::text(Some(read)));
         table.row([part.feature.clone(), read, format!("{:+.3}", part.logit)]);
     }
     out.push_str(&table.render("  "));
@@ -268,7 +269,7 @@ mod tests {
             stage: Stage::Shown.into(),
             factors: Some(factors),
             intercept: -2.0,
-            contributions: vec![Contribution { feature: "customer.age".into(), logit: 0.9, value: f32::NAN }],
+            contributions: vec![Contribution { feature: "customer.age".into(), logit: 0.9, value: None }],
             ..CandidateTrace::default()
         };
         let decided = PlacementResult {
