@@ -3,6 +3,7 @@
 //!
 //! The binary of this crate takes the measurements (`cargo xtask bench` builds and calls it); the
 //! criterion benches look at single parts. Nothing here judges a figure.
+#![allow(clippy::print_stderr, reason = "a command-line tool: it tells on standard error what it is doing")]
 
 pub mod catalog;
 pub mod customers;
