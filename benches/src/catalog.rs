@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn every_size_compiles_and_survives_toml() {
-        for actions in [1, 100, 1_000] {
+        for actions in [100, 1_000] {
             let catalog = catalog(actions);
             let ruleset = Ruleset::compile(&catalog).unwrap();
             assert_eq!((ruleset.actions.len(), catalog.feature.len()), (actions, FEATURES));

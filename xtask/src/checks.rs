@@ -93,7 +93,7 @@ impl Step {
                 execute(cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]), console)
             }
             Self::Tidy => check_rules(workspace, console),
-            Self::Tests => execute(cargo(&["test", "--workspace"]), console),
+            Self::Tests => execute(cargo(&["test", "--workspace", "--no-fail-fast"]), console),
             Self::Doc => {
                 let mut command = cargo(&["doc", "--no-deps", "--workspace"]);
                 command.env("RUSTDOCFLAGS", "-D warnings");
