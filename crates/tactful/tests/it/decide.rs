@@ -137,7 +137,7 @@ fn wrong_requests_name_the_field_and_what_was_meant() {
         (&["c", "-p", "web_home", "-p", "web_home"], &["placements[1].placement", "twice"]),
         (&["c", "-p", "web_home", "-c", "topik=fibre"], &["topik", "did you mean", "topic"]),
         (&["c", "-p", "web_home", "-c", "topic=fiber"], &["topic", "fibre"]),
-        (&["c", "-p", "web_home", "-c", "signed_in=often"], &["signed_in", "bool"]),
+        (&["c", "-p", "web_home", "-c", "signed_in=often"], &["signed_in", "true or false"]),
         (&["c", "-p", "web_home", "--set", "agee=3"], &["agee", "did you mean", "age"]),
         (&["", "-p", "web_home"], &["subject_id", "empty"]),
         (&[&long, "-p", "web_home"], &["subject_id", "129 bytes", "at most 128"]),
