@@ -6,26 +6,7 @@ use benches::catalog::FEATURES;
 use benches::decide::SIZES;
 use benches::rng::Rng;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use tactful_core::score::kernel::{Kernel, LANES, Weights, dispatch, lanes};
-
-/// Scores every action.
-struct All<'a>(&'a Weights, &'a [usize], &'a [[f32; LANES]]);
-
-impl Kernel for All<'_> {
-    type Output = f32;
-
-    #[inline(always)]
-    fn run(self) -> f32 {
-        let Self(weights, actions, encoded) = self;
-        let mut sum = 0.0;
-        for actions in actions.chunks(LANES) {
-            let mut out = [0.0; LANES];
-            weights.probabilities(actions, encoded, &mut out);
-            sum += out[0];
-        }
-        sum
-    }
-}
+use tactful_core::score::kernel::{Weights, rows};
 
 fn kernel(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("kernel");
@@ -36,10 +17,10 @@ fn kernel(criterion: &mut Criterion) {
             let row: Vec<f32> = (0..FEATURES).map(|_| rng.unit() as f32 - 0.5).collect();
             weights.set(action, 0.0, &row);
         }
-        let encoded = lanes(&(0..FEATURES).map(|_| rng.unit() as f32).collect::<Vec<f32>>());
-        let all: Vec<usize> = (0..actions).collect();
+        let encoded = rows((0..FEATURES).map(|_| rng.unit() as f32));
+        let all: Vec<usize> = (0..actions).filter(|_| rng.below(3) == 0).collect();
         group.bench_function(BenchmarkId::from_parameter(actions), |bencher| {
-            bencher.iter(|| black_box(dispatch(All(&weights, &all, black_box(&encoded)))));
+            bencher.iter(|| black_box(weights.probabilities(&all, black_box(&encoded))));
         });
     }
     group.finish();

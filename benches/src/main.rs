@@ -26,6 +26,9 @@ enum Command {
         /// Customers in memory.
         #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
         customers: u32,
+        /// Actions of the catalogue, instead of all three sizes.
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+        actions: Option<u16>,
     },
     /// A real server against a bare echo: CPU, peak, tail latency.
     Serve {
@@ -93,7 +96,7 @@ impl Common {
 
 fn main() -> Result<()> {
     match Command::parse() {
-        Command::Decide { common, customers } => decide(&common, customers as usize),
+        Command::Decide { common, customers, actions } => decide(&common, customers as usize, actions),
         Command::Serve { common, server, customers } => {
             common.print(&serve::measure(&server.tactful, common.window()?, customers as usize)?)
         }
@@ -103,11 +106,12 @@ fn main() -> Result<()> {
 }
 
 /// Medians by number of actions; the spread goes to standard error.
-fn decide(common: &Common, customers: usize) -> Result<()> {
+fn decide(common: &Common, customers: usize, actions: Option<u16>) -> Result<()> {
+    let sizes = actions.map_or(SIZES.to_vec(), |actions| vec![usize::from(actions)]);
     eprintln!("making {customers} customers");
-    let mut setting = Setting::new(SIZES[0], customers);
+    let mut setting = Setting::new(sizes[0], customers);
     let mut medians = BTreeMap::new();
-    for actions in SIZES {
+    for actions in sizes {
         setting = setting.with_actions(actions);
         let cost = setting.measure(common.window()?)?;
         eprintln!(

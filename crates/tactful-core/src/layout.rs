@@ -2,7 +2,7 @@
 //! derived from matters and contacts (`matter.x`, `contact.x`). Rules, models and records name
 //! fields; everything compiled holds indices into one vector of f32, in which NaN is missing.
 
-use std::collections::BTreeMap;
+use crate::state::TextMap;
 
 /// What values a field takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,16 +43,16 @@ pub type FieldIx = usize;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     fields: Vec<Field>,
-    by_name: BTreeMap<String, FieldIx>,
+    by_name: TextMap<FieldIx>,
 }
 
 impl Layout {
     /// A layout of these fields; a name that comes twice keeps its first place.
     #[must_use]
     pub fn new(fields: Vec<Field>) -> Self {
-        let mut by_name = BTreeMap::new();
+        let mut by_name = TextMap::default();
         for (index, field) in fields.iter().enumerate() {
-            by_name.entry(field.name.clone()).or_insert(index);
+            by_name.entry(field.name.as_str().into()).or_insert(index);
         }
         Self { fields, by_name }
     }

@@ -34,6 +34,7 @@ pub use feature::Feature;
 pub use fold::{Applied, apply};
 pub use matter::{MatterReading, MatterState, matters};
 pub use names::Names;
+pub(crate) use names::TextMap;
 pub use row::Row;
 pub use schema::Schema;
 pub use slot::Slot;

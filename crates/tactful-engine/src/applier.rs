@@ -8,8 +8,8 @@ use metrics::counter;
 use prost::Message;
 use tactful_core::state::{Applied, DecisionMade, Dedup, Entry, Event, OutcomeSeen, Row, Schema, apply};
 use tactful_log::{Log, Offset, Partition};
-use tactful_proto::storage::record::Body;
-use tactful_proto::storage::{ExternalDecisionBody, OutcomeBody, Record};
+use tactful_proto::storage::fold_record::Body;
+use tactful_proto::storage::{ExternalDecisionBody, FoldRecord, OutcomeBody, Record};
 use tokio::sync::{mpsc, watch};
 
 use crate::capture::{Captures, capture};
@@ -71,7 +71,7 @@ impl Applier {
             return Ok(after);
         };
         for entry in &entries {
-            match Record::decode(entry.payload.as_ref()) {
+            match FoldRecord::decode(entry.payload.as_ref()) {
                 Ok(record) => self.apply(record, entry.offset).await,
                 Err(_) => {
                     counter!("tactful_events_poisoned_total").increment(1);
@@ -97,7 +97,7 @@ impl Applier {
         }
     }
 
-    async fn apply(&mut self, record: Record, offset: Offset) {
+    async fn apply(&mut self, record: FoldRecord, offset: Offset) {
         if record.message_hash != 0 && !self.dedup.insert(record.message_hash, record.received_ms) {
             counter!("tactful_events_duplicate_total").increment(1);
             return;
@@ -116,7 +116,7 @@ impl Applier {
     }
 
     /// Folds a record; answers the captured form of an external decision. One ruleset serves both.
-    fn fold(&self, record: &Record, body: &Body) -> Option<Record> {
+    fn fold(&self, record: &FoldRecord, body: &Body) -> Option<Record> {
         let ruleset = self.slot.load();
         let rows = self.store.partition(self.partition);
         let captured = match body {
@@ -132,7 +132,7 @@ impl Applier {
 }
 
 /// Folds one record into its row.
-fn fold(schema: &Schema, rows: &PartitionRows, record: &Record, body: &Body) -> Applied {
+fn fold(schema: &Schema, rows: &PartitionRows, record: &FoldRecord, body: &Body) -> Applied {
     match body {
         Body::Event(event) => {
             let Some(kind) = record::event_kind(event) else { return Applied::default() };
@@ -158,7 +158,7 @@ fn fold(schema: &Schema, rows: &PartitionRows, record: &Record, body: &Body) -> 
     }
 }
 
-fn fold_outcome(schema: &Schema, rows: &PartitionRows, record: &Record, outcome: &OutcomeBody) -> Applied {
+fn fold_outcome(schema: &Schema, rows: &PartitionRows, record: &FoldRecord, outcome: &OutcomeBody) -> Applied {
     let Some(kind) = record::outcome_name(outcome.r#type()) else { return Applied::default() };
     let seen = OutcomeSeen {
         kind,
@@ -170,13 +170,18 @@ fn fold_outcome(schema: &Schema, rows: &PartitionRows, record: &Record, outcome:
     fold_entry(schema, rows, record, &Entry::Outcome(seen))
 }
 
-fn fold_external(schema: &Schema, rows: &PartitionRows, record: &Record, external: &ExternalDecisionBody) -> Applied {
+fn fold_external(
+    schema: &Schema,
+    rows: &PartitionRows,
+    record: &FoldRecord,
+    external: &ExternalDecisionBody,
+) -> Applied {
     let chosen = [tactful_core::state::Chosen { action: &external.action_id, channel: "" }];
     let made = DecisionMade { time_ms: external.decided_ms, matter_id: "", chosen: &chosen };
     fold_entry(schema, rows, record, &Entry::Decision(made))
 }
 
-fn fold_entry(schema: &Schema, rows: &PartitionRows, record: &Record, entry: &Entry<'_>) -> Applied {
+fn fold_entry(schema: &Schema, rows: &PartitionRows, record: &FoldRecord, entry: &Entry<'_>) -> Applied {
     let mut names = rows.names.write().unwrap_or_else(PoisonError::into_inner);
     if let Some(mut row) = rows.rows.get_mut(record.subject_id.as_str()) {
         return apply(schema, &mut names, row.value_mut(), entry, record.received_ms);

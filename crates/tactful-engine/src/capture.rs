@@ -9,30 +9,31 @@ use tactful_core::layout::Layout;
 use tactful_core::ruleset::Ruleset;
 use tactful_core::state::CustomerView;
 use tactful_proto::storage::record::Body;
-use tactful_proto::storage::{ChosenBody, DecisionBody, ExternalDecisionBody, Record};
+use tactful_proto::storage::{ChosenBody, DecisionBody, ExternalDecisionBody, FoldRecord, Record};
 
 use crate::applier::CaptureQueue;
 use crate::decide::field_value;
-use crate::record::{capture_hash, floats_to_bytes, properties, slots_to_bytes};
+use crate::record::{capture_hash, floats_to_bytes, properties};
 use crate::recorder::Queued;
 use crate::store::PartitionRows;
 
 /// Captured decisions on their way to the log.
 pub(crate) struct Captures {
     queue: CaptureQueue,
+    partitions: u16,
     /// Seen during replay, captured form not yet met.
     waiting: BTreeMap<u64, Record>,
 }
 
 impl Captures {
-    pub(crate) fn new(queue: CaptureQueue) -> Self {
-        Self { queue, waiting: BTreeMap::new() }
+    pub(crate) fn new(queue: CaptureQueue, partitions: u16) -> Self {
+        Self { queue, partitions, waiting: BTreeMap::new() }
     }
 
     /// Appends a captured decision, or during replay keeps it until its captured form is met.
     pub(crate) async fn add(&mut self, record: Record, live: bool) {
         if live {
-            self.send(record).await;
+            self.send(&record).await;
         } else {
             self.waiting.insert(record.message_hash, record);
         }
@@ -46,12 +47,12 @@ impl Captures {
     /// Appends what replay did not meet.
     pub(crate) async fn flush(&mut self) {
         for record in std::mem::take(&mut self.waiting).into_values() {
-            self.send(record).await;
+            self.send(&record).await;
         }
     }
 
-    async fn send(&self, record: Record) {
-        if self.queue.send(Queued::Record(record)).await.is_err() {
+    async fn send(&self, record: &Record) {
+        if self.queue.send(Queued::record(record, self.partitions)).await.is_err() {
             // The engine is closing; the next start captures it again from the log.
             tracing::debug!("a captured decision waits for the next start");
         }
@@ -62,7 +63,7 @@ impl Captures {
 pub(crate) fn capture(
     ruleset: &Ruleset,
     rows: &PartitionRows,
-    record: &Record,
+    record: &FoldRecord,
     external: &ExternalDecisionBody,
 ) -> Record {
     let schema = &ruleset.schema;
@@ -95,7 +96,7 @@ pub(crate) fn capture(
     let decision = DecisionBody {
         decision_id: external.external_decision_id.clone(),
         decided_ms: external.decided_ms,
-        slots: slots_to_bytes(&view.slots),
+        slots: view.slot_bytes(),
         fields: floats_to_bytes(&fields),
         layout: ruleset.layout_hash,
         chosen: vec![chosen],

@@ -1,7 +1,7 @@
 //! The one handle of the running system: starts appliers and recorder on a log, knows when they
 //! have caught up, and stops them in order.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub struct Engine {
     pub(crate) retired: Mutex<Option<Arc<Ruleset>>>,
     runtime: Handle,
     progress: Vec<(Offset, watch::Receiver<Offset>)>,
+    /// Whether every partition has applied what the log held at the start.
+    caught_up: AtomicBool,
     closing: watch::Sender<bool>,
     tasks: Mutex<Tasks>,
 }
@@ -102,7 +104,7 @@ impl Engine {
                 store: Arc::clone(&store),
                 slot: Arc::clone(&slot),
                 dedup: Applier::dedup(options),
-                captures: Captures::new(recorder.queue()),
+                captures: Captures::new(recorder.queue(), log.partitions()),
                 start_tail,
                 progress: sender,
             };
@@ -119,6 +121,7 @@ impl Engine {
             retired: Mutex::new(None),
             runtime: Handle::current(),
             progress,
+            caught_up: AtomicBool::new(false),
             closing,
             tasks: Mutex::new(tasks),
         }))
@@ -138,8 +141,13 @@ impl Engine {
         Readiness { applied, at_start, caught_up: self.is_caught_up() }
     }
 
+    /// One atomic load once it is so.
     pub(crate) fn is_caught_up(&self) -> bool {
-        self.progress.iter().all(|(tail, applied)| *applied.borrow() >= *tail)
+        if !self.caught_up.load(Ordering::Relaxed) {
+            let caught_up = self.progress.iter().all(|(tail, applied)| *applied.borrow() >= *tail);
+            self.caught_up.store(caught_up, Ordering::Relaxed);
+        }
+        self.caught_up.load(Ordering::Relaxed)
     }
 
     /// Returns once every partition has applied what the log held at the start.

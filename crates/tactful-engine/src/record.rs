@@ -3,7 +3,7 @@
 use tactful_core::catalog::OutcomeName;
 use tactful_core::hash;
 use tactful_core::state::{Chosen, EventKind, Value};
-use tactful_proto::storage::{ChosenBody, EventBody, Property};
+use tactful_proto::storage::{EventBody, FoldChosen, Property};
 use tactful_proto::v1;
 
 /// Domains of message hashes: equal ids of two kinds are two messages.
@@ -69,18 +69,15 @@ pub(crate) fn outcome_name(outcome: v1::OutcomeType) -> Option<OutcomeName> {
 }
 
 /// Chosen slots as the core reads them.
-pub(crate) fn chosen(chosen: &[ChosenBody]) -> Vec<Chosen<'_>> {
+pub(crate) fn chosen(chosen: &[FoldChosen]) -> Vec<Chosen<'_>> {
     chosen.iter().map(|slot| Chosen { action: &slot.action_id, channel: &slot.channel }).collect()
 }
 
 /// Floats as bytes, little endian.
 pub(crate) fn floats_to_bytes(floats: &[f32]) -> Vec<u8> {
-    floats.iter().flat_map(|float| float.to_le_bytes()).collect()
-}
-
-/// Slots as bytes, little endian.
-pub(crate) fn slots_to_bytes(slots: &[u64]) -> Vec<u8> {
-    slots.iter().flat_map(|slot| slot.to_le_bytes()).collect()
+    let mut bytes = vec![0; size_of_val(floats)];
+    bytes.as_chunks_mut().0.iter_mut().zip(floats).for_each(|(chunk, float)| *chunk = float.to_le_bytes());
+    bytes
 }
 
 /// Bytes as floats; a torn tail is left out.

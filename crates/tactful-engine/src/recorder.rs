@@ -22,20 +22,24 @@ const GROUP_MAX: usize = 512;
 /// Bytes after which a group is full: with one more record it stays below the log's bound.
 const GROUP_BYTES: usize = 4 << 20;
 const _: () = assert!(GROUP_BYTES + tactful_log::ENTRY_BYTES_MAX <= tactful_log::GROUP_BYTES_MAX);
+/// Pause between groups. Nobody waits for a record, and a group costs as much as many records: a
+/// write to the disk, a wake-up of every partition's fold.
+const PACE: Duration = Duration::from_millis(5);
 /// Pause before a failed append is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 
 /// What waits for the recorder.
 #[allow(clippy::large_enum_variant, reason = "nearly all are records, and a box would cost each an allocation")]
 pub(crate) enum Queued {
-    /// A record to append.
-    Record(Record),
+    /// An encoded record to append.
+    Record(Partition, Bytes),
     /// Somebody who wants to know when everything before it is in the log.
     Flush(oneshot::Sender<()>),
 }
 
 /// The decision path's end of the recorder.
 pub(crate) struct Recorder {
+    partitions: u16,
     queue: mpsc::Sender<Queued>,
     state: Arc<RecorderState>,
 }
@@ -52,12 +56,14 @@ impl Recorder {
     pub(crate) fn new(log: Arc<dyn Log>, queue_max: usize) -> (Self, RecorderTask) {
         let (queue, records) = mpsc::channel(queue_max.max(1));
         let state = Arc::new(RecorderState::default());
-        (Self { queue, state: Arc::clone(&state) }, RecorderTask { log, records, state })
+        let partitions = log.partitions();
+        (Self { partitions, queue, state: Arc::clone(&state) }, RecorderTask { log, records, state })
     }
 
-    /// Queues a record. False if the queue is full: the decision is then unlogged.
-    pub(crate) fn record(&self, record: Record) -> bool {
-        let queued = self.queue.try_send(Queued::Record(record)).is_ok();
+    /// Queues a record. False if the queue is full: the decision is then unlogged. It is encoded here,
+    /// so that one piece of memory goes to the other thread instead of dozens.
+    pub(crate) fn record(&self, record: &Record) -> bool {
+        let queued = self.queue.try_send(Queued::record(record, self.partitions)).is_ok();
         if !queued {
             self.state.count_unlogged(1);
         }
@@ -90,6 +96,14 @@ impl Recorder {
     /// Decisions served without a record since the start.
     pub(crate) fn unlogged(&self) -> u64 {
         self.state.unlogged.load(Ordering::Relaxed)
+    }
+}
+
+impl Queued {
+    /// A record on its way to its subject's partition.
+    pub(crate) fn record(record: &Record, partitions: u16) -> Self {
+        let partition = hash::partition(&record.subject_id, partitions);
+        Self::Record(Partition::Data(partition), record.encode_to_vec().into())
     }
 }
 
@@ -126,6 +140,9 @@ impl RecorderTask {
             if !self.write(group.drain(..)).await {
                 return;
             }
+            if received < GROUP_MAX {
+                let _closed = tokio::time::timeout(PACE, closing.wait_for(|closing| *closing)).await;
+            }
         }
     }
 
@@ -134,10 +151,9 @@ impl RecorderTask {
         let (mut entries, mut bytes) = (Vec::new(), 0);
         for item in queued {
             match item {
-                Queued::Record(record) => {
-                    let entry = self.entry(&record);
-                    bytes += entry.1.len();
-                    entries.push(entry);
+                Queued::Record(partition, payload) => {
+                    bytes += payload.len();
+                    entries.push((partition, payload));
                     if bytes < GROUP_BYTES {
                         continue;
                     }
@@ -156,11 +172,6 @@ impl RecorderTask {
             }
         }
         self.append(entries).await
-    }
-
-    fn entry(&self, record: &Record) -> (Partition, Bytes) {
-        let partition = hash::partition(&record.subject_id, self.log.partitions());
-        (Partition::Data(partition), record.encode_to_vec().into())
     }
 
     /// Appends a group, trying again while the log fails. False if the log is closed.

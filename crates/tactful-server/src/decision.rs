@@ -32,7 +32,7 @@ pub(crate) struct Decisions {
 
 impl Decisions {
     #[allow(clippy::result_large_err, reason = "tonic's own error type")]
-    fn decide_one(&self, request: v1::DecideRequest) -> Result<v1::DecideResponse, Status> {
+    fn decide_one(&self, mut request: v1::DecideRequest) -> Result<v1::DecideResponse, Status> {
         let started = Instant::now();
         for (field, text) in [("request_id", &request.request_id), ("matter_id", &request.matter_id)] {
             if text.len() > ID_BYTES_MAX {
@@ -40,12 +40,13 @@ impl Decisions {
                 return Err(status::field(field, &message));
             }
         }
+        let encoded = encoded(&mut request);
         let command = DecideCommand {
             text: request_text(&request),
             request_id: &request.request_id,
             matter_id: &request.matter_id,
             live: request.mode() != v1::Mode::Test,
-            encoded: encoded(&request),
+            encoded,
         };
         let decided = self.engine.decide(&command).map_err(|error| status::from_engine(&error))?;
         let response = decide_response(&decided);
@@ -55,8 +56,11 @@ impl Decisions {
 }
 
 /// The request for the record; the record names the subject itself.
-fn encoded(request: &v1::DecideRequest) -> Vec<u8> {
-    v1::DecideRequest { subject_id: String::new(), ..request.clone() }.encode_to_vec()
+fn encoded(request: &mut v1::DecideRequest) -> Vec<u8> {
+    let subject_id = std::mem::take(&mut request.subject_id);
+    let encoded = request.encode_to_vec();
+    request.subject_id = subject_id;
+    encoded
 }
 
 #[tonic::async_trait]

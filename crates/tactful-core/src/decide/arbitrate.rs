@@ -1,16 +1,16 @@
 //! Scores what is left and ranks it for every placement: P x V x C x L.
 
-use super::candidates::{Candidates, clear, contains, visit};
+use super::candidates::{Candidates, clear, contains, count, visit};
 use super::{Request, Scored, SkipReason, Skipped};
 use crate::rule::Truth;
 use crate::ruleset::{ActionIx, Ruleset, Weight};
 use crate::score::Source;
-use crate::score::kernel::{Kernel, LANES, Lanes, dispatch};
+use crate::score::kernel::Row;
 
 /// The parts of a priority that one decision fixes once.
 pub(super) struct Scoring<'a> {
     ruleset: &'a Ruleset,
-    encoded: Lanes,
+    encoded: Vec<Row>,
     /// Context weights whose condition is true.
     pub(super) active: Vec<&'a Weight>,
 }
@@ -36,15 +36,37 @@ impl<'a> Scoring<'a> {
         let mut tops: Vec<Top> = Vec::with_capacity(request.placements.len());
         for (_, count) in &request.placements {
             depth += count;
-            tops.push(Top { best: Vec::with_capacity(depth + 1), depth });
+            tops.push(Top::new(depth));
         }
         let mut left = candidates.any.clone();
         let named = self.ruleset.model_named.iter().copied();
         let model_missing: Vec<ActionIx> =
             named.filter(|action| contains(&left, *action) && self.model_missing(*action)).collect();
         model_missing.iter().for_each(|action| clear(&mut left, *action));
-        let non_finite = dispatch(Ranking { scoring: self, left: &left, candidates, tops: &mut tops });
+        let mut actions = Vec::with_capacity(count(&left));
+        visit(&left, |action| actions.push(action));
+        let probabilities = self.probabilities(&actions);
+        // Apart from the comparisons, so that nothing waits for memory in turn.
+        let priorities: Vec<f32> =
+            actions.iter().zip(&probabilities).map(|(action, chance)| self.score(*action, *chance).priority).collect();
+        let mut non_finite = Vec::new();
+        for (at, (action, priority)) in actions.iter().zip(priorities).enumerate() {
+            if !priority.is_finite() {
+                non_finite.push(*action);
+                continue;
+            }
+            for (top, mask) in tops.iter_mut().zip(&candidates.placements) {
+                if priority > top.bound && contains(mask, *action) {
+                    top.insert(*action, self.score(*action, probabilities[at]));
+                }
+            }
+        }
         Ranked { placements: tops.into_iter().map(|top| top.best).collect(), non_finite, model_missing }
+    }
+
+    /// What the model says of the actions; nothing of use without one.
+    fn probabilities(&self, actions: &[ActionIx]) -> Vec<f32> {
+        self.ruleset.bank().map_or_else(|| vec![0.0; actions.len()], |bank| bank.probabilities(actions, &self.encoded))
     }
 
     /// Whether an action names a model that is not the loaded one.
@@ -55,7 +77,8 @@ impl<'a> Scoring<'a> {
 
     /// The score of one action with its factors.
     pub(super) fn scored(&self, action: ActionIx) -> Scored {
-        self.priority(action, self.probabilities(&[action])[0])
+        let probability = self.ruleset.bank().map_or(0.0, |bank| bank.probability(action, &self.encoded));
+        self.score(action, probability)
     }
 
     /// Intercept and contributions of an action's head; nothing for a prior.
@@ -64,19 +87,9 @@ impl<'a> Scoring<'a> {
         Some(bank.contributions(action, &self.encoded))
     }
 
-    /// What the model says of up to 16 actions; nothing of use without one.
-    #[inline(always)]
-    fn probabilities(&self, actions: &[ActionIx]) -> [f32; LANES] {
-        let mut probabilities = [0.0; LANES];
-        if let Some(bank) = self.ruleset.bank() {
-            bank.probabilities(actions, &self.encoded, &mut probabilities);
-        }
-        probabilities
-    }
-
     /// P x V x C x L, multiplied in this order.
     #[inline(always)]
-    fn priority(&self, action: ActionIx, probability: f32) -> Scored {
+    fn score(&self, action: ActionIx, probability: f32) -> Scored {
         let factors = &self.ruleset.factors[action];
         let source = self.ruleset.bank().map_or(Source::Prior, |bank| bank.source(action));
         let acceptance = if source == Source::Prior { factors.prior } else { probability };
@@ -91,55 +104,6 @@ impl<'a> Scoring<'a> {
             context,
             lever: factors.lever,
             source,
-        }
-    }
-}
-
-/// Scores the actions that are left, 16 at a time, and offers them to the placements.
-struct Ranking<'a> {
-    scoring: &'a Scoring<'a>,
-    left: &'a [u64],
-    candidates: &'a Candidates,
-    tops: &'a mut [Top],
-}
-
-impl Kernel for Ranking<'_> {
-    /// Actions whose score is no number.
-    type Output = Vec<ActionIx>;
-
-    #[inline(always)]
-    fn run(mut self) -> Vec<ActionIx> {
-        let mut non_finite = Vec::new();
-        let mut batch = [0; LANES];
-        let mut filled = 0;
-        visit(self.left, |action| {
-            batch[filled] = action;
-            filled += 1;
-            if filled == LANES {
-                self.offer(&batch, &mut non_finite);
-                filled = 0;
-            }
-        });
-        self.offer(&batch[..filled], &mut non_finite);
-        non_finite
-    }
-}
-
-impl Ranking<'_> {
-    #[inline(always)]
-    fn offer(&mut self, actions: &[ActionIx], non_finite: &mut Vec<ActionIx>) {
-        let probabilities = self.scoring.probabilities(actions);
-        for (action, probability) in actions.iter().zip(probabilities) {
-            let scored = self.scoring.priority(*action, probability);
-            if !scored.priority.is_finite() {
-                non_finite.push(*action);
-                continue;
-            }
-            for (top, mask) in self.tops.iter_mut().zip(&self.candidates.placements) {
-                if scored.priority > top.bound() && contains(mask, *action) {
-                    top.insert(*action, scored);
-                }
-            }
         }
     }
 }
@@ -162,21 +126,24 @@ impl Ranked {
 struct Top {
     best: Vec<(ActionIx, Scored)>,
     depth: usize,
+    /// What a priority must beat to be among them. Actions come in ascending order, so a later one
+    /// must be strictly better to pass an earlier one.
+    bound: f32,
 }
 
 impl Top {
-    /// What a priority must beat to be among the best. Actions come in ascending order, so a later
-    /// one must be strictly better to pass an earlier one.
-    #[inline(always)]
-    fn bound(&self) -> f32 {
-        let full = self.best.len() == self.depth;
-        self.best.last().filter(|_| full).map_or(f32::NEG_INFINITY, |(_, worst)| worst.priority)
+    fn new(depth: usize) -> Self {
+        Self { best: Vec::with_capacity(depth + 1), depth, bound: f32::NEG_INFINITY }
     }
 
     /// Takes an action that beats the bound.
+    #[inline(never)]
     fn insert(&mut self, action: ActionIx, scored: Scored) {
         let place = self.best.partition_point(|(_, other)| other.priority >= scored.priority);
         self.best.insert(place, (action, scored));
         self.best.truncate(self.depth);
+        if let Some((_, worst)) = self.best.last().filter(|_| self.best.len() == self.depth) {
+            self.bound = worst.priority;
+        }
     }
 }

@@ -1,7 +1,5 @@
 //! The request: from names as callers write them to indices of one ruleset, with every error named.
 
-use std::collections::BTreeSet;
-
 use super::{SkipReason, Skipped};
 use crate::layout::{FieldIx, FieldKind};
 use crate::limits::{CANDIDATES_MAX, COUNT_MAX, ID_BYTES_MAX, PLACEMENTS_MAX, PROPERTIES_MAX};
@@ -78,7 +76,7 @@ impl Request {
     /// # Errors
     /// Every field that is wrong.
     pub fn resolve(ruleset: &Ruleset, text: &RequestText<'_>) -> Result<Self, Vec<FieldError>> {
-        let mut resolver = Resolver { ruleset, errors: Vec::new() };
+        let mut resolver = Resolver { ruleset, errors: Vec::new(), name: String::new() };
         resolver.subject_id(text.subject_id);
         let placements = resolver.placements(&text.placements);
         let mut values = resolver.values("context", "context", &text.context);
@@ -121,6 +119,8 @@ fn candidates(ruleset: &Ruleset, ids: &[&str]) -> (Option<Vec<u64>>, Vec<Skipped
 struct Resolver<'a> {
     ruleset: &'a Ruleset,
     errors: Vec<FieldError>,
+    /// Full name of the field at hand: one allocation for all of them.
+    name: String,
 }
 
 impl Resolver<'_> {
@@ -147,11 +147,10 @@ impl Resolver<'_> {
             self.refuse("placements", "is empty: name at least one placement to fill");
         }
         self.bound("placements", asked.len(), PLACEMENTS_MAX);
-        let mut seen = BTreeSet::new();
         let mut resolved = Vec::with_capacity(asked.len().min(PLACEMENTS_MAX));
         for (position, (id, count)) in asked.iter().take(PLACEMENTS_MAX).enumerate() {
             let count = self.count(position, *count);
-            if !seen.insert(*id) {
+            if asked[..position].iter().any(|(other, _)| other == id) {
                 self.refuse(format!("placements[{position}].placement"), format!("{} is asked for twice", quoted(id)));
             }
             match self.ruleset.placement(id) {
@@ -203,11 +202,13 @@ impl Resolver<'_> {
         resolved
     }
 
-    fn value(&self, prefix: &str, name: &str, value: Value<'_>) -> Result<(FieldIx, f32), String> {
+    fn value(&mut self, prefix: &str, name: &str, value: Value<'_>) -> Result<(FieldIx, f32), String> {
         let layout = &self.ruleset.layout;
-        let full = format!("{prefix}.{name}");
-        let Some(index) = layout.index(&full) else {
-            let hint = layout.nearest(&full).map_or_else(String::new, |near| format!(": did you mean {near}?"));
+        self.name.clear();
+        self.name.extend([prefix, ".", name]);
+        let full = &self.name;
+        let Some(index) = layout.index(full) else {
+            let hint = layout.nearest(full).map_or_else(String::new, |near| format!(": did you mean {near}?"));
             return Err(format!("is no field of the catalogue{hint}"));
         };
         let value = match (&layout.fields()[index].kind, value) {

@@ -236,13 +236,20 @@ fn class_count(breakpoints: usize) -> usize {
     2 * breakpoints + 2
 }
 
-/// The class of a value. No allocation; about log2 of the breakpoints in steps.
+/// Breakpoints up to which counting all of them, several at a time, beats a search step by step.
+const COUNTED_MAX: usize = 64;
+
+/// The class of a value. No allocation.
 #[inline(always)]
 fn class_of(breakpoints: &[f32], value: f32) -> usize {
     if value.is_nan() {
         return class_count(breakpoints.len()) - 1;
     }
-    let below = breakpoints.partition_point(|breakpoint| *breakpoint < value);
+    let below = if breakpoints.len() <= COUNTED_MAX {
+        breakpoints.iter().map(|breakpoint| u32::from(*breakpoint < value)).sum::<u32>() as usize
+    } else {
+        breakpoints.partition_point(|breakpoint| *breakpoint < value)
+    };
     let exact = breakpoints.get(below).is_some_and(|breakpoint| *breakpoint == value);
     2 * below + usize::from(exact)
 }

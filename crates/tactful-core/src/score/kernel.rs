@@ -1,54 +1,40 @@
 //! The scoring kernel: a weighted sum runs in 16 partial sums, one for each SIMD lane, which are then
 //! added in one fixed tree. Multiply and add stay unfused, so every instruction set gives the bits of
-//! the scalar code. Weights lie in a row for each action, so that only candidates are ever read.
+//! the portable code. Weights lie in a row for each action, so that only candidates are ever read.
 //!
-//! The one module in which `unsafe` is allowed: calling the AVX2 and AVX-512 builds of the same
-//! safe code after the CPU was asked.
-#![allow(unsafe_code, reason = "runtime dispatch to target-feature builds of safe code")]
+//! The one module in which `unsafe` is allowed: calling the AVX2 and AVX-512 code after the CPU was
+//! asked, and loading rows into registers there. Written out, because what the compiler makes of the
+//! portable code differs by an order of magnitude with its mood.
+#![allow(unsafe_code, reason = "runtime dispatch to SIMD code")]
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{
+    __m128, __m256, _MM_HINT_T0, _mm_cvtss_f32, _mm_movehl_ps, _mm_prefetch, _mm256_add_ps, _mm256_castpd_ps,
+    _mm256_castps_pd, _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_load_ps, _mm256_movehdup_ps, _mm256_mul_ps,
+    _mm256_permute2f128_ps, _mm256_setzero_ps, _mm256_unpackhi_pd, _mm256_unpacklo_pd, _mm512_add_ps, _mm512_castps_pd,
+    _mm512_castps512_ps256, _mm512_extractf64x4_pd, _mm512_load_ps, _mm512_mul_ps, _mm512_setzero_ps,
+};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::math::sigmoid;
 
-/// Partial sums of a weighted sum, and actions whose logistic is taken together.
+/// Partial sums of a weighted sum, and actions that are scored together.
 pub const LANES: usize = 16;
 
-/// Values in lanes: the first 16, the next 16, and so on, filled up with zeros.
-pub type Lanes = Vec<[f32; LANES]>;
+/// How many actions before its use a row is asked for.
+const AHEAD: usize = 16;
 
-/// Puts values into lanes.
-#[must_use]
-pub fn lanes(values: &[f32]) -> Lanes {
-    let (full, rest) = values.as_chunks();
-    let mut lanes = Vec::with_capacity(values.len().div_ceil(LANES));
-    lanes.extend_from_slice(full);
-    if !rest.is_empty() {
-        let mut last = [0.0; LANES];
-        last[..rest.len()].copy_from_slice(rest);
-        lanes.push(last);
-    }
-    lanes
-}
+/// 16 values, aligned so that none is split between two cache lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[repr(align(64))]
+pub struct Row(pub [f32; LANES]);
 
-/// Sum of the products: lane by lane, then the lanes in halves. The zeros that fill the last lanes up
-/// change no bit.
-#[inline(always)]
+/// Puts values into rows: the first 16, the next 16, and so on, filled up with zeros.
 #[must_use]
-pub fn dot(weights: &[[f32; LANES]], values: &[[f32; LANES]]) -> f32 {
-    let mut sums = [0.0; LANES];
-    for (weights, values) in weights.iter().zip(values) {
-        for lane in 0..LANES {
-            sums[lane] += weights[lane] * values[lane];
-        }
-    }
-    let mut half = LANES / 2;
-    while half > 0 {
-        for lane in 0..half {
-            sums[lane] += sums[lane + half];
-        }
-        half /= 2;
-    }
-    sums[0]
+pub fn rows(values: impl ExactSizeIterator<Item = f32>) -> Vec<Row> {
+    let mut rows = vec![Row::default(); values.len().div_ceil(LANES)];
+    rows.iter_mut().flat_map(|row| &mut row.0).zip(values).for_each(|(place, value)| *place = value);
+    rows
 }
 
 /// Weights of many actions over the same columns.
@@ -56,15 +42,15 @@ pub fn dot(weights: &[[f32; LANES]], values: &[[f32; LANES]]) -> f32 {
 pub struct Weights {
     columns: usize,
     biases: Vec<f32>,
-    /// For each action its weights in lanes.
-    rows: Lanes,
+    /// For each action its weights in rows.
+    rows: Vec<Row>,
 }
 
 impl Weights {
     /// All zero.
     #[must_use]
     pub fn new(actions: usize, columns: usize) -> Self {
-        let rows = vec![[0.0; LANES]; actions * columns.div_ceil(LANES)];
+        let rows = vec![Row::default(); actions * columns.div_ceil(LANES)];
         Self { columns, biases: vec![0.0; actions], rows }
     }
 
@@ -75,8 +61,8 @@ impl Weights {
     pub fn set(&mut self, action: usize, bias: f32, weights: &[f32]) {
         assert_eq!(weights.len(), self.columns);
         self.biases[action] = bias;
-        let row = lanes(weights);
-        self.rows[action * row.len()..][..row.len()].copy_from_slice(&row);
+        let rows = rows(weights.iter().copied());
+        self.rows[action * rows.len()..][..rows.len()].copy_from_slice(&rows);
     }
 
     /// Bias of one action.
@@ -87,65 +73,146 @@ impl Weights {
 
     /// Weights of one action in column order.
     pub fn of(&self, action: usize) -> impl Iterator<Item = f32> + '_ {
-        self.row(action).as_flattened().iter().copied().take(self.columns)
+        self.row(action).iter().flat_map(|row| row.0).take(self.columns)
     }
 
-    /// Writes the probabilities of up to 16 actions: logistic of bias plus weighted columns. One pass
-    /// over their weights, no allocation. Call it within a [`Kernel`].
+    /// Probability of one action: logistic of bias plus weighted columns.
     ///
     /// # Panics
-    /// If an action is beyond the bank, or there are more than 16.
-    #[inline(always)]
-    pub fn probabilities(&self, actions: &[usize], encoded: &[[f32; LANES]], out: &mut [f32; LANES]) {
-        for (out, action) in out[..actions.len()].iter_mut().zip(actions) {
-            *out = self.biases[*action] + dot(self.row(*action), encoded);
+    /// If the action is beyond the bank.
+    #[must_use]
+    pub fn probability(&self, action: usize, encoded: &[Row]) -> f32 {
+        sigmoid(self.biases[action] + dot(self.row(action), encoded))
+    }
+
+    /// The same for many actions, bit for bit. One pass over their weights, one allocation.
+    ///
+    /// # Panics
+    /// If an action is beyond the bank.
+    #[must_use]
+    pub fn probabilities(&self, actions: &[usize], encoded: &[Row]) -> Vec<f32> {
+        let mut out = vec![0.0; actions.len()];
+        match level() {
+            // SAFETY: `level` answers AVX512 only after the CPU reported avx512f.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => unsafe { probabilities_avx512(self, actions, encoded, &mut out) },
+            // SAFETY: `level` answers AVX2 only after the CPU reported avx2.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => unsafe { probabilities_avx2(self, actions, encoded, &mut out) },
+            _ => probabilities(self, actions, &mut out, |rows| rows.map(|row| dot(row, encoded))),
         }
-        for out in out {
-            *out = sigmoid(*out);
-        }
+        out
     }
 
     #[inline(always)]
-    fn row(&self, action: usize) -> &[[f32; LANES]] {
+    fn row(&self, action: usize) -> &[Row] {
         let length = self.columns.div_ceil(LANES);
         &self.rows[action * length..][..length]
     }
 }
 
-/// Work that is compiled for each instruction set. What `run` calls must be `#[inline(always)]` to
-/// gain by it.
-pub trait Kernel {
-    /// What it gives.
-    type Output;
-
-    /// Does the work; `#[inline(always)]` in every implementation.
-    fn run(self) -> Self::Output;
+/// Sum of the products: column c goes to partial sum c mod 16, then the partial sums are added in
+/// halves. The zeros that fill the last lanes up change no bit.
+#[must_use]
+pub fn dot(weights: &[Row], values: &[Row]) -> f32 {
+    let mut sums = [0.0; LANES];
+    for (weights, values) in weights.iter().zip(values) {
+        for (sum, (weight, value)) in sums.iter_mut().zip(weights.0.iter().zip(&values.0)) {
+            *sum += weight * value;
+        }
+    }
+    for half in [8, 4, 2, 1] {
+        for lane in 0..half {
+            sums[lane] += sums[lane + half];
+        }
+    }
+    sums[0]
 }
 
-/// Runs a kernel with the widest instructions that this CPU has. Which ones never changes a result.
-#[inline]
-pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
-    match level() {
-        // SAFETY: `level` answers AVX512 only after the CPU reported avx512f.
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => unsafe { run_avx512(kernel) },
-        // SAFETY: `level` answers AVX2 only after the CPU reported avx2.
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => unsafe { run_avx2(kernel) },
-        _ => kernel.run(),
+/// Four actions at a time: enough independent sums to keep the adders busy, and what is left of each
+/// sum at the end shares registers with the other three.
+#[inline(always)]
+fn probabilities(weights: &Weights, actions: &[usize], out: &mut [f32], dots: impl Fn([&[Row]; 4]) -> [f32; 4]) {
+    let length = weights.columns.div_ceil(LANES);
+    for (start, out) in (0..actions.len()).step_by(4).zip(out.chunks_mut(4)) {
+        for action in actions.iter().skip(start + AHEAD).take(4) {
+            prefetch(&weights.rows, *action * length, length);
+        }
+        let four: [usize; 4] = std::array::from_fn(|at| actions[(start + at).min(actions.len() - 1)]);
+        let sums = dots(four.map(|action| weights.row(action)));
+        let logits: [f32; 4] = std::array::from_fn(|at| weights.biases[four[at]] + sums[at]);
+        out.copy_from_slice(&logits[..out.len()]);
+    }
+    for out in out {
+        *out = sigmoid(*out);
+    }
+}
+
+/// Asks for rows that will be read soon.
+#[inline(always)]
+fn prefetch(rows: &[Row], first: usize, count: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for at in first..first + count {
+        // SAFETY: a hint, which reads nothing, wherever it points; SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(rows.as_ptr().wrapping_add(at).cast()) }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run()
+#[target_feature(enable = "avx512f")]
+fn probabilities_avx512(weights: &Weights, actions: &[usize], encoded: &[Row], out: &mut [f32]) {
+    probabilities(weights, actions, out, |rows| {
+        let mut sums = [_mm512_setzero_ps(); 4];
+        for (column, values) in encoded.iter().enumerate() {
+            // SAFETY: 16 floats, aligned to 64 bytes.
+            let values = unsafe { _mm512_load_ps(values.0.as_ptr()) };
+            for (sum, row) in sums.iter_mut().zip(rows) {
+                // SAFETY: as above.
+                let weights = unsafe { _mm512_load_ps(row[column].0.as_ptr()) };
+                *sum = _mm512_add_ps(*sum, _mm512_mul_ps(weights, values));
+            }
+        }
+        sums_of_8(sums.map(|sum| {
+            let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(sum)));
+            _mm256_add_ps(_mm512_castps512_ps256(sum), upper)
+        }))
+    });
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run()
+#[target_feature(enable = "avx2")]
+fn probabilities_avx2(weights: &Weights, actions: &[usize], encoded: &[Row], out: &mut [f32]) {
+    probabilities(weights, actions, out, |rows| {
+        let mut sums = [[_mm256_setzero_ps(); 4]; 2];
+        for (column, values) in encoded.iter().enumerate() {
+            for (half, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: 8 of 16 floats, aligned to 32 bytes.
+                let values = unsafe { _mm256_load_ps(values.0.as_ptr().add(8 * half)) };
+                for (sum, row) in sums.iter_mut().zip(rows) {
+                    // SAFETY: as above.
+                    let weights = unsafe { _mm256_load_ps(row[column].0.as_ptr().add(8 * half)) };
+                    *sum = _mm256_add_ps(*sum, _mm256_mul_ps(weights, values));
+                }
+            }
+        }
+        let [lower, upper] = sums;
+        sums_of_8(std::array::from_fn(|at| _mm256_add_ps(lower[at], upper[at])))
+    });
+}
+
+/// The last three steps of the tree for four sums: a step adds the upper half of what is left of each
+/// sum to its lower half, and so that no register runs half empty, two sums move into one before it.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn sums_of_8([a, b, c, d]: [__m256; 4]) -> [f32; 4] {
+    let four =
+        |low, high| _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high));
+    let (ab, cd) = (_mm256_castps_pd(four(a, b)), _mm256_castps_pd(four(c, d)));
+    // Lanes now: a a c c | b b d d.
+    let two = _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(ab, cd)), _mm256_castpd_ps(_mm256_unpackhi_pd(ab, cd)));
+    let one = _mm256_add_ps(two, _mm256_movehdup_ps(two));
+    let (ac, bd): (__m128, __m128) = (_mm256_castps256_ps128(one), _mm256_extractf128_ps::<1>(one));
+    [_mm_cvtss_f32(ac), _mm_cvtss_f32(bd), _mm_cvtss_f32(_mm_movehl_ps(ac, ac)), _mm_cvtss_f32(_mm_movehl_ps(bd, bd))]
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -205,26 +272,6 @@ mod tests {
         (weights, (0..columns).map(|_| next()).collect())
     }
 
-    /// Scores all actions.
-    struct ScoreAll<'a>(&'a Weights, &'a [[f32; LANES]]);
-
-    impl Kernel for ScoreAll<'_> {
-        type Output = Vec<f32>;
-
-        #[inline(always)]
-        fn run(self) -> Vec<f32> {
-            let Self(weights, encoded) = self;
-            let actions: Vec<usize> = (0..weights.biases.len()).collect();
-            let mut scores = Vec::new();
-            for actions in actions.chunks(LANES) {
-                let mut out = [0.0; LANES];
-                weights.probabilities(actions, encoded, &mut out);
-                scores.extend_from_slice(&out[..actions.len()]);
-            }
-            scores
-        }
-    }
-
     /// The order of operations in words: column c goes to partial sum c mod 16.
     fn scalar(weights: &Weights, action: usize, encoded: &[f32]) -> f32 {
         let mut sums = [0.0f32; LANES];
@@ -241,18 +288,24 @@ mod tests {
     fn every_path_gives_the_bits_of_the_scalar_score() {
         for (actions, columns) in [(1, 1), (16, 64), (33, 7), (1_000, 64), (40, 130), (5, 0)] {
             let (weights, encoded) = filled(actions, columns);
-            let expected: Vec<u32> = (0..actions).map(|action| scalar(&weights, action, &encoded).to_bits()).collect();
-            let same = |scores: Vec<f32>| {
-                let bits: Vec<u32> = scores.iter().map(|score| score.to_bits()).collect();
+            let values = rows(encoded.iter().copied());
+            let all: Vec<usize> = (0..actions).rev().collect();
+            let expected: Vec<u32> = all.iter().map(|action| scalar(&weights, *action, &encoded).to_bits()).collect();
+            let same = |score: &dyn Fn(&mut [f32])| {
+                let mut out = vec![0.0; actions];
+                score(&mut out);
+                let bits: Vec<u32> = out.into_iter().map(f32::to_bits).collect();
                 assert_eq!(bits, expected, "{actions} actions, {columns} columns");
             };
-            let encoded = lanes(&encoded);
-            same(ScoreAll(&weights, &encoded).run());
-            same(dispatch(ScoreAll(&weights, &encoded)));
+            same(&|out| out.copy_from_slice(&weights.probabilities(&all, &values)));
+            same(&|out| {
+                out.iter_mut().zip(&all).for_each(|(out, action)| *out = weights.probability(*action, &values));
+            });
+            same(&|out| probabilities(&weights, &all, out, |rows| rows.map(|row| dot(row, &values))));
             #[cfg(target_arch = "x86_64")]
             if is_x86_feature_detected!("avx2") {
                 // SAFETY: the CPU was asked in the line above.
-                same(unsafe { run_avx2(ScoreAll(&weights, &encoded)) });
+                same(&|out| unsafe { probabilities_avx2(&weights, &all, &values, out) });
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::kernel::{LANES, Lanes, Weights, dot, lanes};
+use super::kernel::{Row, Weights, dot, rows};
 use crate::layout::{FieldIx, FieldKind, Layout};
 use crate::limits::COLUMNS_MAX;
 use crate::math::sigmoid;
@@ -139,7 +139,7 @@ impl LinearModel {
     #[must_use]
     pub fn probability(&self, head: usize, inputs: &[f32]) -> f32 {
         let head = &self.heads[head];
-        sigmoid(head.bias + dot(&lanes(&head.weights), &lanes(&self.encode(inputs))))
+        sigmoid(head.bias + dot(&rows(head.weights.iter().copied()), &rows(self.encode(inputs).into_iter())))
     }
 
     fn check_column(&self, column: Column) -> Result<(), String> {
@@ -258,25 +258,29 @@ impl Bank {
 
     /// Encodes the fields of a decision into columns. One allocation.
     #[must_use]
-    pub fn encode(&self, fields: &[f32]) -> Lanes {
-        let mut encoded = vec![[0.0; LANES]; self.columns.len().div_ceil(LANES)];
-        let places = encoded.as_flattened_mut().iter_mut();
-        places.zip(&self.columns).for_each(|(place, column)| *place = column.encode(fields));
-        encoded
+    pub fn encode(&self, fields: &[f32]) -> Vec<Row> {
+        rows(self.columns.iter().map(|column| column.encode(fields)))
     }
 
-    /// Acceptance probabilities of up to 16 actions for encoded columns; those of actions without a
-    /// head mean nothing. Call it within a kernel.
-    #[inline(always)]
-    pub fn probabilities(&self, actions: &[usize], encoded: &[[f32; LANES]], out: &mut [f32; LANES]) {
-        self.weights.probabilities(actions, encoded, out);
+    /// Acceptance probability of an action for encoded columns; without a head it means nothing.
+    #[must_use]
+    pub fn probability(&self, action: usize, encoded: &[Row]) -> f32 {
+        self.weights.probability(action, encoded)
+    }
+
+    /// The same for many actions, bit for bit. One allocation.
+    #[must_use]
+    pub fn probabilities(&self, actions: &[usize], encoded: &[Row]) -> Vec<f32> {
+        self.weights.probabilities(actions, encoded)
     }
 
     /// Intercept of an action and what each field added to its logit, in column order.
     #[must_use]
-    pub fn contributions(&self, action: usize, encoded: &[[f32; LANES]]) -> (f32, Vec<(FieldIx, f32)>) {
+    pub fn contributions(&self, action: usize, encoded: &[Row]) -> (f32, Vec<(FieldIx, f32)>) {
         let mut fields: Vec<(FieldIx, f32)> = Vec::new();
-        for (column, (weight, value)) in self.columns.iter().zip(self.weights.of(action).zip(encoded.as_flattened())) {
+        for (column, (weight, value)) in
+            self.columns.iter().zip(self.weights.of(action).zip(encoded.iter().flat_map(|row| &row.0)))
+        {
             let part = weight * value;
             match fields.iter_mut().find(|(field, _)| *field == column.input()) {
                 Some((_, sum)) => *sum += part,
