@@ -1,4 +1,4 @@
-//! Scores of all actions with 64 columns, dense.
+//! Scores of a random third of the actions with 64 columns: what the rules leave of a catalogue.
 
 use std::hint::black_box;
 
@@ -18,9 +18,9 @@ fn kernel(criterion: &mut Criterion) {
             weights.set(action, 0.0, &row);
         }
         let encoded = rows((0..FEATURES).map(|_| rng.unit() as f32));
-        let all: Vec<usize> = (0..actions).filter(|_| rng.below(3) == 0).collect();
+        let third: Vec<usize> = (0..actions).filter(|_| rng.below(3) == 0).collect();
         group.bench_function(BenchmarkId::from_parameter(actions), |bencher| {
-            bencher.iter(|| black_box(weights.probabilities(&all, black_box(&encoded))));
+            bencher.iter(|| black_box(weights.probabilities(&third, black_box(&encoded))));
         });
     }
     group.finish();

@@ -32,12 +32,6 @@ impl<'a> Scoring<'a> {
     /// Ranks the candidates of each placement, deep enough that the earlier placements' actions
     /// can be left out of the later ones. Ties go to the action that the catalogue names first.
     pub(super) fn rank(&self, candidates: &Candidates, request: &Request) -> Ranked {
-        let mut depth = 0;
-        let mut tops: Vec<Top> = Vec::with_capacity(request.placements.len());
-        for (_, count) in &request.placements {
-            depth += count;
-            tops.push(Top::new(depth));
-        }
         let mut left = candidates.any.clone();
         let named = self.ruleset.model_named.iter().copied();
         let model_missing: Vec<ActionIx> =
@@ -45,28 +39,43 @@ impl<'a> Scoring<'a> {
         model_missing.iter().for_each(|action| clear(&mut left, *action));
         let mut actions = Vec::with_capacity(count(&left));
         visit(&left, |action| actions.push(action));
-        let probabilities = self.probabilities(&actions);
-        // Apart from the comparisons, so that nothing waits for memory in turn.
-        let priorities: Vec<f32> =
-            actions.iter().zip(&probabilities).map(|(action, chance)| self.score(*action, *chance).priority).collect();
+        let (acceptances, contexts) = (self.acceptances(&actions), self.contexts(&actions));
+        let score = |at: usize| self.score(actions[at], acceptances[at], contexts[at]);
+        let priorities: Vec<f32> = (0..actions.len()).map(|at| score(at).priority).collect();
+        let mut tops = tops(request);
         let mut non_finite = Vec::new();
-        for (at, (action, priority)) in actions.iter().zip(priorities).enumerate() {
+        let mut bound = f32::NEG_INFINITY;
+        for (at, priority) in priorities.into_iter().enumerate() {
+            // Nearly all: a number that no placement wants.
+            if priority > f32::NEG_INFINITY && priority <= bound {
+                continue;
+            }
             if !priority.is_finite() {
-                non_finite.push(*action);
+                non_finite.push(actions[at]);
                 continue;
             }
             for (top, mask) in tops.iter_mut().zip(&candidates.placements) {
-                if priority > top.bound && contains(mask, *action) {
-                    top.insert(*action, self.score(*action, probabilities[at]));
+                if priority > top.bound && contains(mask, actions[at]) {
+                    top.insert(priority, at);
                 }
             }
+            bound = tops.iter().map(|top| top.bound).fold(f32::INFINITY, f32::min);
         }
-        Ranked { placements: tops.into_iter().map(|top| top.best).collect(), non_finite, model_missing }
+        let ranked = |top: Top| top.best.into_iter().map(|(_, at)| (actions[at], score(at))).collect();
+        Ranked { placements: tops.into_iter().map(ranked).collect(), non_finite, model_missing }
     }
 
-    /// What the model says of the actions; nothing of use without one.
-    fn probabilities(&self, actions: &[ActionIx]) -> Vec<f32> {
-        self.ruleset.bank().map_or_else(|| vec![0.0; actions.len()], |bank| bank.probabilities(actions, &self.encoded))
+    /// P of each action: what the model says, or the start acceptance where it has no head.
+    fn acceptances(&self, actions: &[ActionIx]) -> Vec<f32> {
+        let prior = |action: &ActionIx| self.ruleset.factors[*action].prior;
+        let Some(bank) = self.ruleset.bank() else { return actions.iter().map(prior).collect() };
+        let mut acceptances = bank.probabilities(actions, &self.encoded);
+        for (acceptance, action) in acceptances.iter_mut().zip(actions) {
+            if bank.source(*action) == Source::Prior {
+                *acceptance = prior(action);
+            }
+        }
+        acceptances
     }
 
     /// Whether an action names a model that is not the loaded one.
@@ -77,8 +86,7 @@ impl<'a> Scoring<'a> {
 
     /// The score of one action with its factors.
     pub(super) fn scored(&self, action: ActionIx) -> Scored {
-        let probability = self.ruleset.bank().map_or(0.0, |bank| bank.probability(action, &self.encoded));
-        self.score(action, probability)
+        self.score(action, self.acceptances(&[action])[0], self.contexts(&[action])[0])
     }
 
     /// Intercept and contributions of an action's head; nothing for a prior.
@@ -87,23 +95,26 @@ impl<'a> Scoring<'a> {
         Some(bank.contributions(action, &self.encoded))
     }
 
+    /// C of each action: the product of the weights whose conditions hold.
+    fn contexts(&self, actions: &[ActionIx]) -> Vec<f32> {
+        let mut contexts = vec![1.0; actions.len()];
+        for weight in &self.active {
+            contexts.iter_mut().zip(actions).for_each(|(context, action)| *context *= weight.factors[*action]);
+        }
+        contexts
+    }
+
     /// P x V x C x L, multiplied in this order.
     #[inline(always)]
-    fn score(&self, action: ActionIx, probability: f32) -> Scored {
+    fn score(&self, action: ActionIx, acceptance: f32, context: f32) -> Scored {
         let factors = &self.ruleset.factors[action];
-        let source = self.ruleset.bank().map_or(Source::Prior, |bank| bank.source(action));
-        let acceptance = if source == Source::Prior { factors.prior } else { probability };
-        let mut context = 1.0;
-        for weight in &self.active {
-            context *= weight.factors[action];
-        }
         Scored {
             priority: acceptance * factors.value * context * factors.lever,
             acceptance,
             value: factors.value,
             context,
             lever: factors.lever,
-            source,
+            source: self.ruleset.bank().map_or(Source::Prior, |bank| bank.source(action)),
         }
     }
 }
@@ -122,28 +133,37 @@ impl Ranked {
     }
 }
 
-/// The best few, best first.
+/// The best few of a placement.
 struct Top {
-    best: Vec<(ActionIx, Scored)>,
+    /// Priorities, best first, and where in the batch their actions are.
+    best: Vec<(f32, usize)>,
     depth: usize,
     /// What a priority must beat to be among them. Actions come in ascending order, so a later one
     /// must be strictly better to pass an earlier one.
     bound: f32,
 }
 
-impl Top {
-    fn new(depth: usize) -> Self {
-        Self { best: Vec::with_capacity(depth + 1), depth, bound: f32::NEG_INFINITY }
-    }
+/// One for each placement of the request.
+fn tops(request: &Request) -> Vec<Top> {
+    let depths = request.placements.iter().scan(0, |depth, (_, count)| {
+        *depth += count;
+        Some(*depth)
+    });
+    depths.map(|depth| Top { best: Vec::with_capacity(depth + 1), depth, bound: f32::NEG_INFINITY }).collect()
+}
 
-    /// Takes an action that beats the bound.
-    #[inline(never)]
-    fn insert(&mut self, action: ActionIx, scored: Scored) {
-        let place = self.best.partition_point(|(_, other)| other.priority >= scored.priority);
-        self.best.insert(place, (action, scored));
+impl Top {
+    /// Takes a priority that beats the bound.
+    fn insert(&mut self, priority: f32, at: usize) {
+        self.best.push((priority, at));
+        let mut place = self.best.len() - 1;
+        while place > 0 && self.best[place - 1].0 < priority {
+            self.best.swap(place - 1, place);
+            place -= 1;
+        }
         self.best.truncate(self.depth);
-        if let Some((_, worst)) = self.best.last().filter(|_| self.best.len() == self.depth) {
-            self.bound = worst.priority;
+        if self.best.len() == self.depth {
+            self.bound = self.best[self.depth - 1].0;
         }
     }
 }

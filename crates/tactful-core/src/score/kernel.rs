@@ -21,8 +21,8 @@ use crate::math::sigmoid;
 /// Partial sums of a weighted sum, and actions that are scored together.
 pub const LANES: usize = 16;
 
-/// How many actions before its use a row is asked for.
-const AHEAD: usize = 16;
+/// How many fours of actions before its use a row is asked for.
+const AHEAD: usize = 4;
 
 /// 16 values, aligned so that none is split between two cache lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -91,7 +91,7 @@ impl Weights {
     /// If an action is beyond the bank.
     #[must_use]
     pub fn probabilities(&self, actions: &[usize], encoded: &[Row]) -> Vec<f32> {
-        let mut out = vec![0.0; actions.len()];
+        let mut out = vec![[0.0; 4]; actions.len().div_ceil(4)];
         match level() {
             // SAFETY: `level` answers AVX512 only after the CPU reported avx512f.
             #[cfg(target_arch = "x86_64")]
@@ -101,6 +101,8 @@ impl Weights {
             Level::Avx2 => unsafe { probabilities_avx2(self, actions, encoded, &mut out) },
             _ => probabilities(self, actions, &mut out, |rows| rows.map(|row| dot(row, encoded))),
         }
+        let mut out = out.into_flattened();
+        out.truncate(actions.len());
         out
     }
 
@@ -132,18 +134,19 @@ pub fn dot(weights: &[Row], values: &[Row]) -> f32 {
 /// Four actions at a time: enough independent sums to keep the adders busy, and what is left of each
 /// sum at the end shares registers with the other three.
 #[inline(always)]
-fn probabilities(weights: &Weights, actions: &[usize], out: &mut [f32], dots: impl Fn([&[Row]; 4]) -> [f32; 4]) {
+fn probabilities(weights: &Weights, actions: &[usize], out: &mut [[f32; 4]], dots: impl Fn([&[Row]; 4]) -> [f32; 4]) {
     let length = weights.columns.div_ceil(LANES);
-    for (start, out) in (0..actions.len()).step_by(4).zip(out.chunks_mut(4)) {
-        for action in actions.iter().skip(start + AHEAD).take(4) {
-            prefetch(&weights.rows, *action * length, length);
+    let (fours, rest) = actions.as_chunks();
+    let last: [usize; 4] = std::array::from_fn(|at| rest.get(at).copied().unwrap_or_default());
+    for (number, out) in out.iter_mut().enumerate() {
+        if let Some(ahead) = fours.get(number + AHEAD) {
+            ahead.iter().for_each(|action| prefetch(&weights.rows, *action * length, length));
         }
-        let four: [usize; 4] = std::array::from_fn(|at| actions[(start + at).min(actions.len() - 1)]);
+        let four = fours.get(number).unwrap_or(&last);
         let sums = dots(four.map(|action| weights.row(action)));
-        let logits: [f32; 4] = std::array::from_fn(|at| weights.biases[four[at]] + sums[at]);
-        out.copy_from_slice(&logits[..out.len()]);
+        *out = std::array::from_fn(|at| weights.biases[four[at]] + sums[at]);
     }
-    for out in out {
+    for out in out.as_flattened_mut() {
         *out = sigmoid(*out);
     }
 }
@@ -160,7 +163,7 @@ fn prefetch(rows: &[Row], first: usize, count: usize) {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-fn probabilities_avx512(weights: &Weights, actions: &[usize], encoded: &[Row], out: &mut [f32]) {
+fn probabilities_avx512(weights: &Weights, actions: &[usize], encoded: &[Row], out: &mut [[f32; 4]]) {
     probabilities(weights, actions, out, |rows| {
         let mut sums = [_mm512_setzero_ps(); 4];
         for (column, values) in encoded.iter().enumerate() {
@@ -181,7 +184,7 @@ fn probabilities_avx512(weights: &Weights, actions: &[usize], encoded: &[Row], o
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn probabilities_avx2(weights: &Weights, actions: &[usize], encoded: &[Row], out: &mut [f32]) {
+fn probabilities_avx2(weights: &Weights, actions: &[usize], encoded: &[Row], out: &mut [[f32; 4]]) {
     probabilities(weights, actions, out, |rows| {
         let mut sums = [[_mm256_setzero_ps(); 4]; 2];
         for (column, values) in encoded.iter().enumerate() {
@@ -291,15 +294,18 @@ mod tests {
             let values = rows(encoded.iter().copied());
             let all: Vec<usize> = (0..actions).rev().collect();
             let expected: Vec<u32> = all.iter().map(|action| scalar(&weights, *action, &encoded).to_bits()).collect();
-            let same = |score: &dyn Fn(&mut [f32])| {
-                let mut out = vec![0.0; actions];
+            let same = |score: &dyn Fn(&mut [[f32; 4]])| {
+                let mut out = vec![[0.0; 4]; actions.div_ceil(4)];
                 score(&mut out);
-                let bits: Vec<u32> = out.into_iter().map(f32::to_bits).collect();
+                let bits: Vec<u32> = out.into_flattened().into_iter().take(actions).map(f32::to_bits).collect();
                 assert_eq!(bits, expected, "{actions} actions, {columns} columns");
             };
-            same(&|out| out.copy_from_slice(&weights.probabilities(&all, &values)));
+            same(&|out| out.as_flattened_mut()[..actions].copy_from_slice(&weights.probabilities(&all, &values)));
             same(&|out| {
-                out.iter_mut().zip(&all).for_each(|(out, action)| *out = weights.probability(*action, &values));
+                out.as_flattened_mut()
+                    .iter_mut()
+                    .zip(&all)
+                    .for_each(|(out, action)| *out = weights.probability(*action, &values));
             });
             same(&|out| probabilities(&weights, &all, out, |rows| rows.map(|row| dot(row, &values))));
             #[cfg(target_arch = "x86_64")]
