@@ -5,6 +5,7 @@
 mod arbitrate;
 mod candidates;
 mod explain;
+mod rank;
 mod request;
 mod select;
 
@@ -128,14 +129,14 @@ impl Decision {
 
 /// Decides. `now_ms` is the moment for which every feature is read; `seed` feeds every draw.
 ///
-/// Cost: one pass over the fields, the masks of the fields that rules read, and the blocks of 16
-/// actions in which a candidate is left; a handful of small allocations.
+/// Cost: one pass over the fields, the masks of the fields that rules read, and the weights of the
+/// candidates that can be among the best; a handful of small allocations.
 #[must_use]
 pub fn decide(ruleset: &Ruleset, view: &CustomerView, request: &Request, now_ms: i64, seed: u64) -> Decision {
     let fields = fields(ruleset, view, request, now_ms);
     let candidates = candidates::eligible(ruleset, view, request, &fields, now_ms);
     let scoring = arbitrate::Scoring::new(ruleset, &fields);
-    let ranked = scoring.rank(&candidates, request);
+    let ranked = rank::rank(&scoring, &candidates, request);
     let holdout = ruleset.catalog.holdout.as_ref().is_some_and(|holdout| in_holdout(holdout, &request.subject_id));
     let mut decision = Decision {
         placements: Vec::with_capacity(request.placements.len()),

@@ -3,6 +3,7 @@
 
 mod check;
 mod compile;
+mod reach;
 mod template;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use crate::rule::{MaskIndex, Program};
 use crate::score::{Bank, LinearModel, ScoreError};
 use crate::state::Schema;
 
+pub use reach::Reach;
 pub use template::Template;
 
 /// Index of an action in a ruleset.
@@ -61,6 +63,8 @@ pub struct Compiled {
     pub model_named: Vec<ActionIx>,
     /// What a priority is made of, for each action.
     pub factors: Vec<Factors>,
+    /// All actions, those whose priority can get highest first.
+    pub by_reach: Vec<Reach>,
     action_index: BTreeMap<String, ActionIx>,
     placement_index: BTreeMap<String, PlacementIx>,
     catalog_hash: u64,
@@ -171,6 +175,8 @@ pub struct Weight {
     pub program: Program,
     /// Factor for each action, 1 where it does not apply.
     pub factors: Vec<f32>,
+    /// The largest of the factors, at least 1.
+    pub most: f32,
 }
 
 impl Ruleset {

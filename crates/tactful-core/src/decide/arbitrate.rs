@@ -1,7 +1,6 @@
-//! Scores what is left and ranks it for every placement: P x V x C x L.
+//! The priority of an action with every factor: P x V x C x L.
 
-use super::candidates::{Candidates, clear, contains, count, visit};
-use super::{Request, Scored, SkipReason, Skipped};
+use super::Scored;
 use crate::rule::Truth;
 use crate::ruleset::{ActionIx, Ruleset, Weight};
 use crate::score::Source;
@@ -9,17 +8,10 @@ use crate::score::kernel::Row;
 
 /// The parts of a priority that one decision fixes once.
 pub(super) struct Scoring<'a> {
-    ruleset: &'a Ruleset,
+    pub(super) ruleset: &'a Ruleset,
     encoded: Vec<Row>,
     /// Context weights whose condition is true.
     pub(super) active: Vec<&'a Weight>,
-}
-
-/// The best actions of each placement of a request, best first, and what could not be scored.
-pub(super) struct Ranked {
-    pub(super) placements: Vec<Vec<(ActionIx, Scored)>>,
-    non_finite: Vec<ActionIx>,
-    model_missing: Vec<ActionIx>,
 }
 
 impl<'a> Scoring<'a> {
@@ -29,44 +21,18 @@ impl<'a> Scoring<'a> {
         Self { ruleset, encoded, active }
     }
 
-    /// Ranks the candidates of each placement, deep enough that the earlier placements' actions
-    /// can be left out of the later ones. Ties go to the action that the catalogue names first.
-    pub(super) fn rank(&self, candidates: &Candidates, request: &Request) -> Ranked {
-        let mut left = candidates.any.clone();
-        let named = self.ruleset.model_named.iter().copied();
-        let model_missing: Vec<ActionIx> =
-            named.filter(|action| contains(&left, *action) && self.model_missing(*action)).collect();
-        model_missing.iter().for_each(|action| clear(&mut left, *action));
-        let mut actions = Vec::with_capacity(count(&left));
-        visit(&left, |action| actions.push(action));
-        let (acceptances, contexts) = (self.acceptances(&actions), self.contexts(&actions));
-        let score = |at: usize| self.score(actions[at], acceptances[at], contexts[at]);
-        let priorities: Vec<f32> = (0..actions.len()).map(|at| score(at).priority).collect();
-        let mut tops = tops(request);
-        let mut non_finite = Vec::new();
-        let mut bound = f32::NEG_INFINITY;
-        for (at, priority) in priorities.into_iter().enumerate() {
-            // Nearly all: a number that no placement wants.
-            if priority > f32::NEG_INFINITY && priority <= bound {
-                continue;
-            }
-            if !priority.is_finite() {
-                non_finite.push(actions[at]);
-                continue;
-            }
-            for (top, mask) in tops.iter_mut().zip(&candidates.placements) {
-                if priority > top.bound && contains(mask, actions[at]) {
-                    top.insert(priority, at);
-                }
-            }
-            bound = tops.iter().map(|top| top.bound).fold(f32::INFINITY, f32::min);
-        }
-        let ranked = |top: Top| top.best.into_iter().map(|(_, at)| (actions[at], score(at))).collect();
-        Ranked { placements: tops.into_iter().map(ranked).collect(), non_finite, model_missing }
+    /// Whether every acceptance is a number, whatever the action.
+    pub(super) fn is_finite(&self) -> bool {
+        self.ruleset.bank().is_none_or(|bank| bank.is_finite(&self.encoded))
+    }
+
+    /// What no C exceeds.
+    pub(super) fn context_most(&self) -> f32 {
+        self.active.iter().map(|weight| weight.most).product()
     }
 
     /// P of each action: what the model says, or the start acceptance where it has no head.
-    fn acceptances(&self, actions: &[ActionIx]) -> Vec<f32> {
+    pub(super) fn acceptances(&self, actions: &[ActionIx]) -> Vec<f32> {
         let prior = |action: &ActionIx| self.ruleset.factors[*action].prior;
         let Some(bank) = self.ruleset.bank() else { return actions.iter().map(prior).collect() };
         let mut acceptances = bank.probabilities(actions, &self.encoded);
@@ -96,7 +62,7 @@ impl<'a> Scoring<'a> {
     }
 
     /// C of each action: the product of the weights whose conditions hold.
-    fn contexts(&self, actions: &[ActionIx]) -> Vec<f32> {
+    pub(super) fn contexts(&self, actions: &[ActionIx]) -> Vec<f32> {
         let mut contexts = vec![1.0; actions.len()];
         for weight in &self.active {
             contexts.iter_mut().zip(actions).for_each(|(context, action)| *context *= weight.factors[*action]);
@@ -106,7 +72,7 @@ impl<'a> Scoring<'a> {
 
     /// P x V x C x L, multiplied in this order.
     #[inline(always)]
-    fn score(&self, action: ActionIx, acceptance: f32, context: f32) -> Scored {
+    pub(super) fn score(&self, action: ActionIx, acceptance: f32, context: f32) -> Scored {
         let factors = &self.ruleset.factors[action];
         Scored {
             priority: acceptance * factors.value * context * factors.lever,
@@ -115,55 +81,6 @@ impl<'a> Scoring<'a> {
             context,
             lever: factors.lever,
             source: self.ruleset.bank().map_or(Source::Prior, |bank| bank.source(action)),
-        }
-    }
-}
-
-impl Ranked {
-    /// What could not be scored, with the reason.
-    pub(super) fn skipped<'a>(&'a self, ruleset: &'a Ruleset) -> impl Iterator<Item = Skipped> + 'a {
-        let missing = self.model_missing.iter().map(|action| (action, SkipReason::ModelMissing));
-        let broken = self.non_finite.iter().map(|action| (action, SkipReason::NonFiniteScore));
-        missing.chain(broken).map(|(action, reason)| Skipped { action: ruleset.actions[*action].id.clone(), reason })
-    }
-
-    /// Whether an action could not be scored.
-    pub(super) fn is_skipped(&self, action: ActionIx) -> bool {
-        self.model_missing.contains(&action) || self.non_finite.contains(&action)
-    }
-}
-
-/// The best few of a placement.
-struct Top {
-    /// Priorities, best first, and where in the batch their actions are.
-    best: Vec<(f32, usize)>,
-    depth: usize,
-    /// What a priority must beat to be among them. Actions come in ascending order, so a later one
-    /// must be strictly better to pass an earlier one.
-    bound: f32,
-}
-
-/// One for each placement of the request.
-fn tops(request: &Request) -> Vec<Top> {
-    let depths = request.placements.iter().scan(0, |depth, (_, count)| {
-        *depth += count;
-        Some(*depth)
-    });
-    depths.map(|depth| Top { best: Vec::with_capacity(depth + 1), depth, bound: f32::NEG_INFINITY }).collect()
-}
-
-impl Top {
-    /// Takes a priority that beats the bound.
-    fn insert(&mut self, priority: f32, at: usize) {
-        self.best.push((priority, at));
-        let mut place = self.best.len() - 1;
-        while place > 0 && self.best[place - 1].0 < priority {
-            self.best.swap(place - 1, place);
-            place -= 1;
-        }
-        self.best.truncate(self.depth);
-        if self.best.len() == self.depth {
-            self.bound = self.best[self.depth - 1].0;
         }
     }
 }

@@ -77,8 +77,3 @@ pub(super) fn visit(mask: &[u64], mut each: impl FnMut(ActionIx)) {
         }
     }
 }
-
-/// How many actions a bit set holds.
-pub(super) fn count(mask: &[u64]) -> usize {
-    mask.iter().map(|word| word.count_ones() as usize).sum()
-}

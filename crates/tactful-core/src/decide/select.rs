@@ -1,8 +1,9 @@
 //! Selection: the best of each placement, or for the random holdout uniform draws from what passed
 //! the rules. No action is shown in two placements; earlier placements choose first.
 
-use super::arbitrate::{Ranked, Scoring};
+use super::arbitrate::Scoring;
 use super::candidates::{Candidates, visit};
+use super::rank::Ranked;
 use super::{PlacementDecision, PlacementReason, Request, Scored, Shown};
 use crate::catalog::HoldoutDef;
 use crate::ruleset::{ActionIx, Ruleset};

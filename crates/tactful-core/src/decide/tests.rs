@@ -349,26 +349,58 @@ fn oracle(ruleset: &Ruleset, model: &LinearModel, fields: &[f32], counts: &[usiz
     placements
 }
 
+/// Compares decisions under a random catalogue with the oracle.
+fn agrees_with_the_oracle(
+    ruleset: &Ruleset,
+    weights: &[[i8; 3]],
+    customer: (Option<u8>, Option<bool>, Option<u8>),
+    counts: (usize, usize),
+) -> Result<(), TestCaseError> {
+    let heads = weights
+        .iter()
+        .enumerate()
+        .map(|(n, w)| head(Scope::Action, &format!("a{n}"), w.map(|w| f32::from(w) / 64.0), f32::from(w[0]) / 32.0));
+    let model = model(heads.collect());
+    let (age, plan, basket) = customer;
+    let mut request = text(&[("hero", counts.0 as i64), ("side", counts.1 as i64)]);
+    request.overrides.extend(age.map(|age| ("age", Value::Number(f64::from(age)))));
+    request.overrides.extend(plan.map(|large| ("plan", Value::Text(if large { "large" } else { "small" }))));
+    request.context.extend(basket.map(|basket| ("basket", Value::Number(f64::from(basket)))));
+    let decision = decided(ruleset, &request);
+    let wanted = oracle(ruleset, &model, &decision.fields, &[counts.0, counts.1], &[0.0, 1.0]);
+    let shown = |placement: &PlacementDecision| placement.shown.iter().map(|shown| shown.action).collect();
+    let got: Vec<Vec<usize>> = decision.placements.iter().map(shown).collect();
+    prop_assert_eq!(got, wanted);
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn decisions_agree_with_the_oracle(
         actions in prop::collection::vec((0u8..90, any::<u8>(), any::<bool>()), 1..40),
         weights in prop::collection::vec(any::<[i8; 3]>(), 0..40),
-        age in prop::option::of(0u8..90),
-        plan in prop::option::of(prop::bool::ANY),
-        basket in prop::option::of(0u8..20),
+        customer in (prop::option::of(0u8..90), prop::option::of(prop::bool::ANY), prop::option::of(0u8..20)),
         counts in (1usize..6, 1usize..6),
     ) {
+        agrees_with_the_oracle(&random_ruleset(&actions, &weights), &weights, customer, counts)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// With so many candidates most are passed over by their bounds, among them equals.
+    #[test]
+    fn decisions_among_many_actions_agree_with_the_oracle(
+        actions in prop::collection::vec((0u8..40, any::<u8>(), any::<bool>()), 150..250),
+        weights in prop::collection::vec(any::<[i8; 3]>(), 0..250),
+        customers in prop::collection::vec(
+            (prop::option::of(0u8..90), prop::option::of(prop::bool::ANY), prop::option::of(0u8..20)), 1..6),
+        counts in (1usize..12, 1usize..12),
+    ) {
         let ruleset = random_ruleset(&actions, &weights);
-        let heads = weights.iter().enumerate().map(|(n, w)| head(Scope::Action, &format!("a{n}"), w.map(|w| f32::from(w) / 64.0), f32::from(w[0]) / 32.0));
-        let model = model(heads.collect());
-        let mut request = text(&[("hero", counts.0 as i64), ("side", counts.1 as i64)]);
-        request.overrides.extend(age.map(|age| ("age", Value::Number(f64::from(age)))));
-        request.overrides.extend(plan.map(|large| ("plan", Value::Text(if large { "large" } else { "small" }))));
-        request.context.extend(basket.map(|basket| ("basket", Value::Number(f64::from(basket)))));
-        let decision = decided(&ruleset, &request);
-        let wanted = oracle(&ruleset, &model, &decision.fields, &[counts.0, counts.1], &[0.0, 1.0]);
-        let got: Vec<Vec<usize>> = decision.placements.iter().map(|p| p.shown.iter().map(|s| s.action).collect()).collect();
-        prop_assert_eq!(got, wanted);
+        for customer in customers {
+            agrees_with_the_oracle(&ruleset, &weights, customer, counts)?;
+        }
     }
 }

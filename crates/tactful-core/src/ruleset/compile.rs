@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::check::{Report, unique_ids};
+use super::reach::by_reach;
 use super::template::Template;
 use super::{Action, Compiled, Factors, NO_ACTION, Placement, Reason, Rule, Treatment, Weight};
 use crate::catalog::{ActionDef, Catalog, ContextDef, ContextType, Polarity, Problem, Selector, Tier, WhenUnknown};
@@ -39,12 +40,14 @@ pub(super) fn compile(catalog: &Catalog) -> Result<Compiled, Vec<Problem>> {
         own.sort_by_key(|rule: &usize| rules.compiled[*rule].tier);
         action.rules = own;
     }
+    let factors: Vec<Factors> = catalog.action.iter().map(factors).collect();
     Ok(Compiled {
         masks: MaskIndex::build(actions.len(), &rules.specs),
         rules: rules.compiled,
         purpose_masks: purpose_masks(&schema, &actions),
         model_named: (0..actions.len()).filter(|action| actions[*action].model.is_some()).collect(),
-        factors: catalog.action.iter().map(factors).collect(),
+        by_reach: by_reach(&factors),
+        factors,
         catalog: catalog.clone(),
         schema: Arc::new(schema),
         layout_hash: layout.hash(),
@@ -218,6 +221,7 @@ fn weights(catalog: &Catalog, layout: &Layout, report: &mut Report) -> Vec<Weigh
                 message: def.message.clone(),
                 program: Program::compile(&expr),
                 factors,
+                most: def.factor.max(1.0),
             }),
             Err(error) => report.add_offset("when", Some(error.offset), error.message, error.hint),
         }

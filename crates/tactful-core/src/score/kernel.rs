@@ -42,6 +42,7 @@ pub fn rows(values: impl ExactSizeIterator<Item = f32>) -> Vec<Row> {
 pub struct Weights {
     columns: usize,
     biases: Vec<f32>,
+    largest: f32,
     /// For each action its weights in rows.
     rows: Vec<Row>,
 }
@@ -51,7 +52,7 @@ impl Weights {
     #[must_use]
     pub fn new(actions: usize, columns: usize) -> Self {
         let rows = vec![Row::default(); actions * columns.div_ceil(LANES)];
-        Self { columns, biases: vec![0.0; actions], rows }
+        Self { columns, biases: vec![0.0; actions], largest: 0.0, rows }
     }
 
     /// Sets the weights of one action.
@@ -61,6 +62,7 @@ impl Weights {
     pub fn set(&mut self, action: usize, bias: f32, weights: &[f32]) {
         assert_eq!(weights.len(), self.columns);
         self.biases[action] = bias;
+        self.largest = weights.iter().fold(self.largest.max(bias.abs()), |largest, weight| largest.max(weight.abs()));
         let rows = rows(weights.iter().copied());
         self.rows[action * rows.len()..][..rows.len()].copy_from_slice(&rows);
     }
@@ -71,21 +73,19 @@ impl Weights {
         self.biases[action]
     }
 
+    /// Size of the largest weight or bias.
+    #[must_use]
+    pub fn largest(&self) -> f32 {
+        self.largest
+    }
+
     /// Weights of one action in column order.
     pub fn of(&self, action: usize) -> impl Iterator<Item = f32> + '_ {
         self.row(action).iter().flat_map(|row| row.0).take(self.columns)
     }
 
-    /// Probability of one action: logistic of bias plus weighted columns.
-    ///
-    /// # Panics
-    /// If the action is beyond the bank.
-    #[must_use]
-    pub fn probability(&self, action: usize, encoded: &[Row]) -> f32 {
-        sigmoid(self.biases[action] + dot(self.row(action), encoded))
-    }
-
-    /// The same for many actions, bit for bit. One pass over their weights, one allocation.
+    /// Probability of each action: logistic of bias plus weighted columns. One pass over their weights,
+    /// one allocation.
     ///
     /// # Panics
     /// If an action is beyond the bank.
@@ -301,12 +301,6 @@ mod tests {
                 assert_eq!(bits, expected, "{actions} actions, {columns} columns");
             };
             same(&|out| out.as_flattened_mut()[..actions].copy_from_slice(&weights.probabilities(&all, &values)));
-            same(&|out| {
-                out.as_flattened_mut()
-                    .iter_mut()
-                    .zip(&all)
-                    .for_each(|(out, action)| *out = weights.probability(*action, &values));
-            });
             same(&|out| probabilities(&weights, &all, out, |rows| rows.map(|row| dot(row, &values))));
             #[cfg(target_arch = "x86_64")]
             if is_x86_feature_detected!("avx2") {

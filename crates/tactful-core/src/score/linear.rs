@@ -262,13 +262,16 @@ impl Bank {
         rows(self.columns.iter().map(|column| column.encode(fields)))
     }
 
-    /// Acceptance probability of an action for encoded columns; without a head it means nothing.
+    /// Whether no weighted sum of these columns can overflow, so that every probability is a number.
     #[must_use]
-    pub fn probability(&self, action: usize, encoded: &[Row]) -> f32 {
-        self.weights.probability(action, encoded)
+    pub fn is_finite(&self, encoded: &[Row]) -> bool {
+        let size: f32 = encoded.iter().flat_map(|row| row.0).map(f32::abs).sum();
+        // Half of what there is leaves room for rounding.
+        self.weights.largest() * (1.0 + size) < f32::MAX / 2.0
     }
 
-    /// The same for many actions, bit for bit. One allocation.
+    /// Acceptance probabilities of actions for encoded columns; without a head they mean nothing. One
+    /// allocation.
     #[must_use]
     pub fn probabilities(&self, actions: &[usize], encoded: &[Row]) -> Vec<f32> {
         self.weights.probabilities(actions, encoded)
