@@ -24,7 +24,7 @@ const GROUP_BYTES: usize = 4 << 20;
 const _: () = assert!(GROUP_BYTES + tactful_log::ENTRY_BYTES_MAX <= tactful_log::GROUP_BYTES_MAX);
 /// Pause between groups. Nobody waits for a record, and a group costs as much as many records: a
 /// write to the disk, a wake-up of every partition's fold.
-const PACE: Duration = Duration::from_millis(5);
+const PACE: Duration = Duration::from_millis(20);
 /// Pause before a failed append is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 
