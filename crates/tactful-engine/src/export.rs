@@ -17,8 +17,9 @@ use crate::error::Error;
 use crate::model::read_control;
 use crate::record::bytes_to_floats;
 
-/// Rows handed over at once.
-const ROWS_MAX: usize = 256;
+/// Rows handed over at once: a fraction of a millisecond of encoding, since the thread that does it also
+/// decides.
+const ROWS_MAX: usize = 32;
 /// Entries read from the log at once.
 const READ_MAX: usize = 4_096;
 

@@ -17,6 +17,7 @@ use tactful_proto::v1::{DecisionRow, LoadRequest, model_service_client::ModelSer
 
 use super::{connect, done, file::NewFile, progress::Progress, rows, status};
 use crate::{
+    background,
     cli::{Global, LoadArgs, ShowArgs, TrainArgs},
     output::Usage,
     render::model::{ShownModel, TrainedModel},
@@ -91,6 +92,8 @@ async fn collect(
 fn fit(recipe: &Recipe, dataset: Dataset, progress: Progress) -> Result<Trained> {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
     let now = i64::try_from(since_1970.as_millis()).context("the clock stands beyond all calendars")?;
+    // The server that it learns from may be on this machine, with customers waiting.
+    background::step_back();
     let trained = tactful_models::train(recipe, dataset, now, &mut |step| {
         progress.step(step.done as u64, step.total as u64);
         progress.say(if step.id.is_empty() { "the shared head" } else { step.id });

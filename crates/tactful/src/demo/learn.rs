@@ -11,6 +11,7 @@ use tactful_proto::v1::model_service_client::ModelServiceClient;
 use tactful_proto::v1::{LoadRequest, LoadResponse};
 use tonic::transport::Channel;
 
+use crate::background;
 use crate::cli::Global;
 use crate::client::{rows, status};
 
@@ -44,8 +45,7 @@ pub(super) async fn retrain(global: Global, channel: Channel, data_dir: PathBuf)
     }
     let now_ms = super::drive::now_ms();
     // Training computes for a while: beside the customers, not in their way.
-    let trained =
-        tokio::task::spawn_blocking(move || tactful_models::train(&recipe, dataset, now_ms, &mut |_| {})).await??;
+    let trained = background::compute(move || tactful_models::train(&recipe, dataset, now_ms, &mut |_| {})).await??;
     let file = write(&data_dir, &trained.artifact)?;
     let request = LoadRequest { artifact: trained.artifact };
     let loaded = ModelServiceClient::new(channel).load(request).await.map_err(|refused| status::refused(&refused))?;
