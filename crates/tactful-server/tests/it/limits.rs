@@ -58,8 +58,15 @@ async fn overload_answers_at_once_and_passes() {
     let served = Served::with(Options { requests_max: 1, streams_max: 1, ..options() }).await;
     served.log.stall(true);
     let mut events = served.events();
-    let holding =
-        tokio::spawn(async move { events.ingest(v1::IngestRequest { items: vec![order("customer:1", "m1")] }).await });
+    // A decision below may hold the only place just then: this one asks until it is the holder.
+    let holding = tokio::spawn(async move {
+        loop {
+            match events.ingest(v1::IngestRequest { items: vec![order("customer:1", "m1")] }).await {
+                Err(status) if status.code() == Code::ResourceExhausted => tokio::task::yield_now().await,
+                ended => return ended,
+            }
+        }
+    });
     let mut shed = None;
     until(
         async || {
