@@ -105,8 +105,8 @@ impl Engine {
             if !self.record(&decided, &view, command, seed) {
                 decided.degraded.push("UNLOGGED");
             }
+            count(&decided);
         }
-        count(&decided);
         decided
     }
 

@@ -138,19 +138,33 @@ impl Intake<'_> {
         Err(refusal("CHANNEL_UNKNOWN", "channel", &message))
     }
 
+    /// An action of the catalogue, or a deliberate silence.
+    fn known_action(&self, action: &str) -> Result<(), Refusal> {
+        if action == NO_ACTION || self.ruleset.action(action).is_some() {
+            return Ok(());
+        }
+        let known = self.ruleset.actions.iter().map(|action| action.id.as_str());
+        let hint = meant(action, known, "name an action of the catalogue, or none");
+        Err(refusal("ACTION_UNKNOWN", "action_id", &format!("is no action of the catalogue: {hint}")))
+    }
+
+    /// A placement of the catalogue, or none.
+    fn known_placement(&self, placement: &str) -> Result<(), Refusal> {
+        if placement.is_empty() || self.ruleset.placement(placement).is_some() {
+            return Ok(());
+        }
+        let known = self.ruleset.placements.iter().map(|placement| placement.id.as_str());
+        let hint = meant(placement, known, "name a placement of the catalogue, or leave it empty");
+        Err(refusal("PLACEMENT_UNKNOWN", "placement", &format!("is no placement of the catalogue: {hint}")))
+    }
+
     fn external_decision(&self, decision: v1::ExternalDecision) -> Result<Record, Refusal> {
         subject("subject_id", &decision.subject_id)?;
         subject("external_decision_id", &decision.external_decision_id)?;
         short("placement", &decision.placement)?;
         short("action_id", &decision.action_id)?;
-        if decision.action_id != NO_ACTION && self.ruleset.action(&decision.action_id).is_none() {
-            let known = self.ruleset.actions.iter().map(|action| action.id.as_str());
-            let hint = tactful_core::layout::nearest(&decision.action_id, known).map_or_else(
-                || "name an action of the catalogue, or none".into(),
-                |near| format!("did you mean {near}?"),
-            );
-            return Err(refusal("ACTION_UNKNOWN", "action_id", &format!("is no action of the catalogue: {hint}")));
-        }
+        self.known_action(&decision.action_id)?;
+        self.known_placement(&decision.placement)?;
         let probability = decision.selection_probability;
         if !(probability > 0.0 && probability <= 1.0) {
             let message = format!("is {probability}: give the chance of the choice, above 0 and at most 1");
@@ -287,6 +301,11 @@ impl Refusal {
     fn into_error(self, index: usize) -> v1::ItemError {
         v1::ItemError { index: index as i64, reason: self.reason.into(), field: self.field, message: self.message }
     }
+}
+
+/// The name that a mistyped one stands for, or else what to do.
+fn meant<'a>(name: &str, known: impl Iterator<Item = &'a str>, otherwise: &str) -> String {
+    tactful_core::layout::nearest(name, known).map_or_else(|| otherwise.into(), |near| format!("did you mean {near}?"))
 }
 
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {

@@ -1,5 +1,6 @@
 //! Admission of every call: a bound on requests in flight that answers at once when it is reached,
-//! the caller's deadline counted from arrival, and panics turned into errors of one call.
+//! the caller's deadline counted from arrival, and panics turned into errors of one call. Health is
+//! told whatever the load.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -84,10 +85,11 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let arrived = Instant::now();
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok();
+        if place.is_none() && !is_probe(request.uri().path()) {
             counter!("tactful_requests_shed_total").increment(1);
             return refuse(status::overloaded("requests in flight"));
-        };
+        }
         let deadline = match timeout(request.headers()) {
             Ok(timeout) => timeout.map(|timeout| arrived + timeout),
             Err(malformed) => return refuse(malformed),
@@ -115,6 +117,11 @@ where
             }
         })
     }
+}
+
+/// Whether a call asks for the server's health: one that is busy is not to be taken for one that is ill.
+fn is_probe(path: &str) -> bool {
+    path.starts_with("/grpc.health.v1.Health/")
 }
 
 /// What the transport itself answers, for example to a message beyond its bound or to an unknown

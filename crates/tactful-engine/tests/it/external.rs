@@ -193,6 +193,7 @@ async fn bad_ones_are_refused_and_name_their_field() {
         ("subject_id", "ID_EMPTY", v1::ExternalDecision { subject_id: String::new(), ..good() }),
         ("external_decision_id", "ID_EMPTY", v1::ExternalDecision { external_decision_id: String::new(), ..good() }),
         ("placement", "TEXT_TOO_LONG", v1::ExternalDecision { placement: long.clone(), ..good() }),
+        ("placement", "PLACEMENT_UNKNOWN", v1::ExternalDecision { placement: "hom".into(), ..good() }),
         ("action_id", "TEXT_TOO_LONG", v1::ExternalDecision { action_id: long.clone(), ..good() }),
         ("action_id", "ACTION_UNKNOWN", v1::ExternalDecision { action_id: "cardd".into(), ..good() }),
         ("selection_probability", "PROBABILITY_INVALID", v1::ExternalDecision { selection_probability: 0.0, ..good() }),

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 use tactful_proto::v1;
 use tactful_server::{Options, Server, StartError};
 use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt;
 
 use crate::artifacts::constant;
@@ -81,6 +84,10 @@ async fn overload_answers_at_once_and_passes() {
     assert_eq!(reason(&status), (Code::ResourceExhausted, "OVERLOADED".into()));
     let retry = status.get_error_details().retry_info().and_then(|retry| retry.retry_delay).unwrap();
     assert!(retry > Duration::ZERO && took < Duration::from_secs(1), "{retry:?} {took:?}");
+    // Whoever watches over the server still hears that it is well.
+    let mut health = HealthClient::new(connect(&served.addresses).await);
+    let health = health.check(HealthCheckRequest::default()).await.unwrap().into_inner();
+    assert_eq!(health.status(), ServingStatus::Serving);
     served.log.stall(false);
     assert_eq!(holding.await.unwrap().unwrap().into_inner().accepted, 1);
     until(async || served.decide("customer:1").await.is_ok(), "there is room again").await;

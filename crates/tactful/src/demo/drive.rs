@@ -80,7 +80,7 @@ pub(super) async fn run(global: &Global, args: &DemoArgs, place: &Place) -> Resu
         last_explained: None,
         last_status: (now, 0),
     };
-    drive.screen.say(&greeting(args, place));
+    drive.screen.say(&greeting(args, place))?;
     drive.introduce().await?;
     let own = Global { server: url, ..global.clone() };
     let interrupted = tokio::signal::ctrl_c();
@@ -144,8 +144,7 @@ impl Drive<'_> {
                 Step::Decide(_) => {}
             }
         }
-        self.show_status();
-        Ok(())
+        self.show_status()
     }
 
     async fn send_event(&mut self, event: v1::Event) -> Result<()> {
@@ -179,7 +178,7 @@ impl Drive<'_> {
         let reactions = self.world.respond(&request.subject_id, &response, now_ms());
         self.tally.decision(latency, &response, &reactions);
         if request.explain() == v1::Explain::Reasons {
-            self.screen.say(&words::explain(&request, &response));
+            self.screen.say(&words::explain(&request, &response))?;
         }
         for reaction in reactions {
             self.send(match reaction {
@@ -199,25 +198,26 @@ impl Drive<'_> {
                     learnt.report.train_rows,
                     learnt.loaded.version,
                     learnt.heads()
-                )]);
+                )])?;
                 self.learnt = Some(learnt);
                 self.tally.learnt = true;
             }
             // A demo too short to learn from is still a demo.
-            Err(error) => self.screen.say(&[format!("not learnt: {error:#}")]),
+            Err(error) => self.screen.say(&[format!("not learnt: {error:#}")])?,
         }
         Ok(())
     }
 
-    fn show_status(&mut self) {
+    fn show_status(&mut self) -> Result<()> {
         let (last, decisions) = self.last_status;
         let every = if self.screen.is_live() { Duration::from_millis(250) } else { PLAIN_STATUS_EVERY };
         if last.elapsed() < every {
-            return;
+            return Ok(());
         }
         let recent = (self.tally.decisions() - decisions) as f64 / last.elapsed().as_secs_f64();
-        self.screen.status(self.started.elapsed(), &self.tally, recent);
+        self.screen.status(self.started.elapsed(), &self.tally, recent)?;
         self.last_status = (Instant::now(), self.tally.decisions());
+        Ok(())
     }
 
     /// Takes the answers that are still on their way.

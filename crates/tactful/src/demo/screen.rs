@@ -1,6 +1,6 @@
 //! What the demo shows: a live status in a terminal, plain lines anywhere else, and the summary.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -18,7 +18,7 @@ pub(super) struct Screen {
 impl Screen {
     /// A live status on a terminal, plain lines elsewhere, nothing if quiet.
     pub(super) fn new(quiet: bool, seconds: u64) -> Self {
-        let live = (!quiet && std::io::stdout().is_terminal()).then(|| {
+        let live = (!quiet && io::stdout().is_terminal()).then(|| {
             let all = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
             let style = |template| ProgressStyle::with_template(template).expect("the template is a sound constant");
             let bar = all.add(ProgressBar::new(seconds).with_style(style("{pos:>3} s {bar:40} {len} s")));
@@ -33,23 +33,23 @@ impl Screen {
         self.live.is_some()
     }
 
-    /// Shows lines that stay.
-    pub(super) fn say(&self, lines: &[String]) {
+    /// Shows lines that stay. An error if nobody reads them any more.
+    pub(super) fn say(&self, lines: &[String]) -> io::Result<()> {
         match &self.live {
-            _ if self.quiet => {}
-            // A terminal that is gone is no reason to end the demo.
-            Some((all, _, _)) => lines.iter().for_each(|line| drop(all.println(line))),
-            None => drop(output::print(&(lines.join("\n") + "\n"))),
+            _ if self.quiet => Ok(()),
+            Some((all, _, _)) => lines.iter().try_for_each(|line| all.println(line)),
+            None => output::print(&(lines.join("\n") + "\n")),
         }
     }
 
     /// Shows how it stands.
-    pub(super) fn status(&self, elapsed: Duration, tally: &Tally, recent_per_s: f64) {
+    pub(super) fn status(&self, elapsed: Duration, tally: &Tally, recent_per_s: f64) -> io::Result<()> {
         let lines = status_lines(tally, recent_per_s);
         match &self.live {
             Some((_, bar, places)) => {
                 bar.set_position(elapsed.as_secs());
                 places.iter().zip(lines).for_each(|(place, line)| place.set_message(line));
+                Ok(())
             }
             None => self.say(&[format!("[{:>3} s] {}", elapsed.as_secs(), lines.join(" | "))]),
         }
