@@ -15,10 +15,9 @@ use crate::rule::{MaskIndex, Program};
 use crate::score::{Bank, LinearModel, ScoreError};
 use crate::state::Schema;
 
-pub use reach::Reach;
 pub use template::Template;
 
-/// Index of an action in a ruleset.
+/// Index of an action in a ruleset, whose actions stand in another order than the catalogue's.
 pub type ActionIx = usize;
 /// Index of a placement in a ruleset.
 pub type PlacementIx = usize;
@@ -45,7 +44,7 @@ pub struct Compiled {
     pub layout: Layout,
     /// Hash of the layout.
     pub layout_hash: u64,
-    /// Actions in the order of the catalogue.
+    /// Actions, those whose priority can get highest first.
     pub actions: Vec<Action>,
     /// Placements in the order of the catalogue.
     pub placements: Vec<Placement>,
@@ -63,14 +62,12 @@ pub struct Compiled {
     pub model_named: Vec<ActionIx>,
     /// What a priority is made of, for each action.
     pub factors: Vec<Factors>,
-    /// All actions, those whose priority can get highest first.
-    pub by_reach: Vec<Reach>,
     action_index: BTreeMap<String, ActionIx>,
     placement_index: BTreeMap<String, PlacementIx>,
     catalog_hash: u64,
 }
 
-/// Static factors of an action.
+/// Static factors of an action. 16 bytes, since they are read of many actions.
 #[derive(Clone, Copy, Debug)]
 pub struct Factors {
     /// V: value less cost.
@@ -79,6 +76,8 @@ pub struct Factors {
     pub lever: f32,
     /// Start acceptance.
     pub prior: f32,
+    /// No P x V x L is above this. Not negative.
+    pub reach: f32,
 }
 
 /// An action as decisions read it.
@@ -86,6 +85,8 @@ pub struct Factors {
 pub struct Action {
     /// Unique id.
     pub id: String,
+    /// Place in the catalogue, from 0: of equal actions the first one written wins.
+    pub position: usize,
     /// Group: models back off to it.
     pub group: String,
     /// What it is for the customer.

@@ -66,14 +66,30 @@ pub(super) fn contains(mask: &[u64], action: ActionIx) -> bool {
     mask[action / 64] & (1 << (action % 64)) != 0
 }
 
-/// Visits the actions of a bit set in ascending order.
-#[inline(always)]
-pub(super) fn visit(mask: &[u64], mut each: impl FnMut(ActionIx)) {
-    for (word, bits) in mask.iter().enumerate() {
-        let mut bits = *bits;
-        while bits != 0 {
-            each(word * 64 + bits.trailing_zeros() as usize);
-            bits &= bits - 1;
+/// The actions of a bit set in ascending order.
+pub(super) struct Actions<'a> {
+    words: std::slice::Iter<'a, u64>,
+    /// What is left of the word that was taken last.
+    bits: u64,
+    /// One beyond the highest action that this word can hold.
+    end: ActionIx,
+}
+
+pub(super) fn actions(mask: &[u64]) -> Actions<'_> {
+    Actions { words: mask.iter(), bits: 0, end: 0 }
+}
+
+impl Iterator for Actions<'_> {
+    type Item = ActionIx;
+
+    #[inline]
+    fn next(&mut self) -> Option<ActionIx> {
+        while self.bits == 0 {
+            self.bits = *self.words.next()?;
+            self.end += 64;
         }
+        let action = self.end - 64 + self.bits.trailing_zeros() as usize;
+        self.bits &= self.bits - 1;
+        Some(action)
     }
 }

@@ -68,11 +68,12 @@ pub(super) fn explain(
 ) {
     let asker = Asker { ruleset, view, request, scoring, decision, fields, now_ms };
     let mut traces: Vec<Trace> = (0..ruleset.actions.len()).map(|action| asker.trace(action)).collect();
+    let position = |trace: &Trace| ruleset.actions[trace.action].position;
     traces.sort_by(|a, b| {
         (b.stage == Stage::Shown)
             .cmp(&(a.stage == Stage::Shown))
             .then(b.scored.priority.total_cmp(&a.scored.priority))
-            .then(a.action.cmp(&b.action))
+            .then_with(|| position(a).cmp(&position(b)))
     });
     if request.explain == Explain::Reasons {
         let shown = traces.iter().filter(|trace| trace.stage == Stage::Shown).count();

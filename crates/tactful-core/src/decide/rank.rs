@@ -1,13 +1,14 @@
-//! The search for the best few of each placement. It scores no more than it must: candidates come in the
-//! order of what their priority can reach, a batch at a time, and what cannot reach the best that are
-//! known already is passed over. The answer is that of scoring all of them, to the last bit.
+//! The search for the best few of each placement. It scores no more than it must: actions stand in the
+//! order of what their priority can reach, so candidates are taken from the first on, a batch at a time,
+//! and what cannot reach the best that are known already is passed over. The answer is that of scoring
+//! all of them, to the last bit.
 
 use std::cmp::Ordering::Less;
 
 use super::arbitrate::Scoring;
-use super::candidates::{Candidates, clear, contains};
+use super::candidates::{self, Candidates, clear, contains};
 use super::{Request, Scored, SkipReason, Skipped};
-use crate::ruleset::{ActionIx, Reach, Ruleset};
+use crate::ruleset::{ActionIx, Ruleset};
 
 /// Candidates of the first batch; each further one has twice as many, up to the last.
 const FIRST: usize = 32;
@@ -30,7 +31,7 @@ pub(super) fn rank(scoring: &Scoring<'_>, candidates: &Candidates, request: &Req
     model_missing.iter().for_each(|action| clear(&mut left, *action));
     let mut search = Search { scoring, candidates, tops: tops(request), non_finite: Vec::new() };
     search.run(&left);
-    search.non_finite.sort_unstable();
+    search.non_finite.sort_unstable_by_key(|action| scoring.ruleset.actions[*action].position);
     let placements = search.tops.into_iter().map(|top| top.best).collect();
     Ranked { placements, non_finite: search.non_finite, model_missing }
 }
@@ -61,27 +62,31 @@ impl Search<'_> {
     /// Offers what is left, batch by batch, until no placement can want what comes.
     fn run(&mut self, left: &[u64]) {
         let scoring = self.scoring;
+        let reach = |action: ActionIx| scoring.ruleset.factors[action].reach;
         // A sum that overflows is no number, and that must be told: then all are scored.
         let exact = scoring.is_finite();
         let context_most = scoring.context_most();
-        let mut reaches = scoring.ruleset.by_reach.iter();
+        let mut left = candidates::actions(left);
+        let mut batch = Vec::with_capacity(LAST);
         let mut size = FIRST;
         loop {
             let bound = if exact { self.bound() } else { f32::NEG_INFINITY };
-            let batch = batch(&mut reaches, left, size, |reach| reach * context_most < bound);
-            size = LAST.min(2 * size);
+            batch.clear();
+            // Reaches only fall: after one that is too low come others that are.
+            batch.extend(left.by_ref().take(size).take_while(|action| reach(*action) * context_most >= bound));
             if batch.is_empty() {
                 return;
             }
-            let mut actions: Vec<ActionIx> = batch.iter().map(|reach| reach.action()).collect();
-            let mut contexts = scoring.contexts(&actions);
+            let mut contexts = scoring.contexts(&batch);
             let mut kept = 0;
             for at in 0..batch.len() {
-                (actions[kept], contexts[kept]) = (actions[at], contexts[at]);
+                let (action, context) = (batch[at], contexts[at]);
+                (batch[kept], contexts[kept]) = (action, context);
                 // A reach that is no number says nothing: it stays.
-                kept += usize::from((batch[at].most * contexts[at]).partial_cmp(&bound) != Some(Less));
+                kept += usize::from((reach(action) * context).partial_cmp(&bound) != Some(Less));
             }
-            self.offer(&actions[..kept], &contexts[..kept]);
+            self.offer(&batch[..kept], &contexts[..kept]);
+            size = LAST.min(2 * size);
         }
     }
 
@@ -102,7 +107,7 @@ impl Search<'_> {
             }
             for (top, mask) in self.tops.iter_mut().zip(&self.candidates.placements) {
                 if priority >= top.bound && contains(mask, actions[at]) {
-                    top.insert(actions[at], score(at));
+                    top.insert(self.scoring.ruleset, actions[at], score(at));
                 }
             }
             bound = self.bound();
@@ -113,30 +118,6 @@ impl Search<'_> {
     fn bound(&self) -> f32 {
         self.tops.iter().map(|top| top.bound).fold(f32::INFINITY, f32::min)
     }
-}
-
-/// The next `size` reaches of actions that are left, or fewer if that is all or one comes that is enough.
-fn batch(
-    reaches: &mut std::slice::Iter<'_, Reach>,
-    left: &[u64],
-    size: usize,
-    is_enough: impl Fn(f32) -> bool,
-) -> Vec<Reach> {
-    let mut batch = vec![Reach::default(); size.min(reaches.len())];
-    let mut filled = 0;
-    while filled < batch.len()
-        && let Some(reach) = reaches.next()
-    {
-        if is_enough(reach.most) {
-            *reaches = [].iter();
-            break;
-        }
-        // Written in any case: a branch that nothing foretells costs more.
-        batch[filled] = *reach;
-        filled += usize::from(contains(left, reach.action()));
-    }
-    batch.truncate(filled);
-    batch
 }
 
 /// The best few of a placement.
@@ -159,9 +140,10 @@ fn tops(request: &Request) -> Vec<Top> {
 
 impl Top {
     /// Takes an action that reaches the bound; of equals the one that the catalogue names first.
-    fn insert(&mut self, action: ActionIx, scored: Scored) {
+    fn insert(&mut self, ruleset: &Ruleset, action: ActionIx, scored: Scored) {
+        let named_first = |other: ActionIx| ruleset.actions[other].position < ruleset.actions[action].position;
         let before = |(other, best): &(ActionIx, Scored)| {
-            best.priority > scored.priority || (best.priority == scored.priority && *other < action)
+            best.priority > scored.priority || (best.priority == scored.priority && named_first(*other))
         };
         let mut place = self.best.len();
         self.best.push((action, scored));

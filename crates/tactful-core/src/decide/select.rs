@@ -2,7 +2,7 @@
 //! the rules. No action is shown in two placements; earlier placements choose first.
 
 use super::arbitrate::Scoring;
-use super::candidates::{Candidates, visit};
+use super::candidates::{Candidates, actions};
 use super::rank::Ranked;
 use super::{PlacementDecision, PlacementReason, Request, Scored, Shown};
 use crate::catalog::HoldoutDef;
@@ -50,12 +50,8 @@ pub(super) fn uniform(
     let mut draws = Draws { seed, count: 0 };
     let mut placements = Vec::with_capacity(request.placements.len());
     for ((placement, count), mask) in request.placements.iter().zip(&candidates.placements) {
-        let mut left: Vec<ActionIx> = Vec::new();
-        visit(mask, |action| {
-            if !used.contains(&action) && !ranked.is_skipped(action) {
-                left.push(action);
-            }
-        });
+        let free = |action: &ActionIx| !used.contains(action) && !ranked.is_skipped(*action);
+        let mut left: Vec<ActionIx> = actions(mask).filter(free).collect();
         let mut slots = Vec::new();
         while slots.len() < *count && !left.is_empty() {
             let probability = 1.0 / left.len() as f64;

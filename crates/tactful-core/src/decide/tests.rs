@@ -257,6 +257,21 @@ fn a_model_that_does_not_fit_is_refused() {
     assert!(base.with_model(&endless).is_err());
 }
 
+#[test]
+fn of_equal_priorities_the_action_written_first_wins_whatever_it_could_reach() {
+    let sure = action("sure", "").replace("start_acceptance = 0.5", "start_acceptance = 1.0");
+    let (far, near) = (action("far", "lever = 4.0"), action("near", "lever = 2.0"));
+    let sure = format!("{sure}lever = 2.0\n");
+    for (actions, wanted) in
+        [([&sure, &far, &near], ["sure", "far", "near"]), ([&far, &near, &sure], ["far", "sure", "near"])]
+    {
+        let ruleset = ruleset(&actions.map(String::clone));
+        assert_eq!(ruleset.actions[0].id, "far");
+        let decision = decided(&ruleset, &text(&[("side", 3)]));
+        assert_eq!(shown(&ruleset, &decision), [wanted]);
+    }
+}
+
 fn held_out(actions: usize) -> Ruleset {
     let actions: Vec<String> = (0..actions).map(|n| action(&format!("a{n}"), "")).collect();
     let catalog: Catalog =
@@ -334,10 +349,11 @@ fn oracle(ruleset: &Ruleset, model: &LinearModel, fields: &[f32], counts: &[usiz
                 Some(head) => model.probability(head, &[age, plan]),
                 None => 0.5,
             };
-            priorities.push((p * 10.0 * 1.0 * ruleset.catalog.action[index].lever, index));
+            priorities.push((p * 10.0 * 1.0 * ruleset.catalog.action[action.position].lever, index));
         }
     }
-    priorities.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let position = |index: usize| ruleset.actions[index].position;
+    priorities.sort_by(|a, b| b.0.total_cmp(&a.0).then(position(a.1).cmp(&position(b.1))));
     let mut used = Vec::new();
     let mut placements = Vec::new();
     for (count, cost) in counts.iter().zip(costs) {

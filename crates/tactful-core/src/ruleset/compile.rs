@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::check::{Report, unique_ids};
-use super::reach::by_reach;
+use super::reach::{indices, reordered};
 use super::template::Template;
-use super::{Action, Compiled, Factors, NO_ACTION, Placement, Reason, Rule, Treatment, Weight};
+use super::{Action, ActionIx, Compiled, Factors, NO_ACTION, Placement, Reason, Rule, Treatment, Weight};
 use crate::catalog::{ActionDef, Catalog, ContextDef, ContextType, Polarity, Problem, Selector, Tier, WhenUnknown};
 use crate::layout::{Field, FieldKind, Layout};
 use crate::limits;
@@ -18,20 +18,25 @@ pub(super) fn compile(catalog: &Catalog) -> Result<Compiled, Vec<Problem>> {
     let layout = layout(catalog, &schema, &mut report);
     check_lists(catalog, &mut report);
     let placement_index = unique_ids(&mut report, "placement", "id", catalog.placement.iter().map(|p| p.id.as_str()));
-    let action_index = unique_ids(&mut report, "action", "id", catalog.action.iter().map(|a| a.id.as_str()));
+    let mut action_index = unique_ids(&mut report, "action", "id", catalog.action.iter().map(|a| a.id.as_str()));
+    let factors: Vec<Factors> = catalog.action.iter().map(factors).collect();
+    let indices = indices(&factors);
+    action_index.values_mut().for_each(|action| *action = indices[*action]);
     let mut rules = Rules {
         layout: &layout,
+        indices: &indices,
         compiled: Vec::new(),
         specs: Vec::new(),
         of_action: vec![Vec::new(); catalog.action.len()],
     };
     rules.shared(catalog, &mut report);
     rules.own(catalog, &mut report);
-    let weights = weights(catalog, &layout, &mut report);
+    let weights = weights(catalog, &layout, &indices, &mut report);
     let mut builder = Builder { catalog, schema: &schema, layout: &layout, report: &mut report };
-    let mut actions: Vec<Action> =
-        catalog.action.iter().enumerate().map(|(index, def)| builder.action(index, def, &placement_index)).collect();
-    let validity = builder.validity();
+    let actions =
+        catalog.action.iter().enumerate().map(|(at, def)| builder.action(at, def, &placement_index)).collect();
+    let mut actions: Vec<Action> = reordered(actions, &indices);
+    let validity = builder.validity(&indices);
     let placements = builder.placements(&actions);
     if !report.problems.is_empty() {
         return Err(report.problems);
@@ -40,14 +45,12 @@ pub(super) fn compile(catalog: &Catalog) -> Result<Compiled, Vec<Problem>> {
         own.sort_by_key(|rule: &usize| rules.compiled[*rule].tier);
         action.rules = own;
     }
-    let factors: Vec<Factors> = catalog.action.iter().map(factors).collect();
     Ok(Compiled {
         masks: MaskIndex::build(actions.len(), &rules.specs),
         rules: rules.compiled,
         purpose_masks: purpose_masks(&schema, &actions),
         model_named: (0..actions.len()).filter(|action| actions[*action].model.is_some()).collect(),
-        by_reach: by_reach(&factors),
-        factors,
+        factors: reordered(factors, &indices),
         catalog: catalog.clone(),
         schema: Arc::new(schema),
         layout_hash: layout.hash(),
@@ -114,6 +117,8 @@ fn check_lists(catalog: &Catalog, report: &mut Report) {
 /// Rules on their way from text to masks.
 struct Rules<'a> {
     layout: &'a Layout,
+    /// For each action of the catalogue its index.
+    indices: &'a [ActionIx],
     compiled: Vec<Rule>,
     specs: Vec<RuleSpec>,
     of_action: Vec<Vec<usize>>,
@@ -123,7 +128,7 @@ impl Rules<'_> {
     fn shared(&mut self, catalog: &Catalog, report: &mut Report) {
         for (index, def) in catalog.rule.iter().enumerate() {
             report.at("rule", index);
-            let actions = select(catalog, &def.applies_to, report);
+            let actions = select(catalog, &def.applies_to, self.indices, report);
             match Polarity::from_keys(def.require.clone(), def.block.clone(), def.when_unknown) {
                 Ok(polarity) => {
                     let key = if def.block.is_some() { "block" } else { "require" };
@@ -135,7 +140,7 @@ impl Rules<'_> {
     }
 
     fn own(&mut self, catalog: &Catalog, report: &mut Report) {
-        for (action, def) in catalog.action.iter().enumerate() {
+        for (at, def) in catalog.action.iter().enumerate() {
             let tiers = [
                 (Tier::Eligibility, "eligibility", &def.eligibility),
                 (Tier::Applicability, "applicability", &def.applicability),
@@ -143,9 +148,10 @@ impl Rules<'_> {
             ];
             for (tier, key, rules) in tiers {
                 for (position, rule) in rules.iter().enumerate() {
-                    report.at("action", action).within(key, position);
+                    report.at("action", at).within(key, position);
                     let id = format!("{}.{key}[{position}]", def.id);
-                    self.add(report, "", id, (tier, &rule.polarity, &rule.message), vec![action]);
+                    let actions = vec![self.indices[at]];
+                    self.add(report, "", id, (tier, &rule.polarity, &rule.message), actions);
                 }
             }
         }
@@ -157,7 +163,7 @@ impl Rules<'_> {
         key: &'static str,
         id: String,
         (tier, polarity, message): (Tier, &Polarity, &str),
-        actions: Vec<usize>,
+        actions: Vec<ActionIx>,
     ) {
         let (source, block, unknown_drops) = match polarity {
             Polarity::Require(source) => (source, false, true),
@@ -184,7 +190,7 @@ impl Rules<'_> {
 }
 
 /// Indices of the selected actions; a selector that names something unknown, or selects nothing, is a problem.
-fn select(catalog: &Catalog, selector: &Selector, report: &mut Report) -> Vec<usize> {
+fn select(catalog: &Catalog, selector: &Selector, indices: &[ActionIx], report: &mut Report) -> Vec<ActionIx> {
     let all = &catalog.action;
     selector.actions.iter().for_each(|id| report.known("applies_to", "action", id, all.iter().map(|a| a.id.as_str())));
     selector.groups.iter().for_each(|id| report.known("applies_to", "group", id, all.iter().map(|a| a.group.as_str())));
@@ -198,21 +204,22 @@ fn select(catalog: &Catalog, selector: &Selector, report: &mut Report) -> Vec<us
             && named(&selector.topics, &action.topic)
             && (selector.kinds.is_empty() || selector.kinds.contains(&action.kind))
     };
-    let selected: Vec<usize> = (0..all.len()).filter(|index| chosen(&all[*index])).collect();
+    let chosen = all.iter().zip(indices).filter(|(action, _)| chosen(action));
+    let selected: Vec<ActionIx> = chosen.map(|(_, index)| *index).collect();
     report.require(!selected.is_empty(), "applies_to", || {
         ("selects no action".into(), "an action must match every list that is given")
     });
     selected
 }
 
-fn weights(catalog: &Catalog, layout: &Layout, report: &mut Report) -> Vec<Weight> {
+fn weights(catalog: &Catalog, layout: &Layout, indices: &[ActionIx], report: &mut Report) -> Vec<Weight> {
     let mut weights = Vec::new();
     for (index, def) in catalog.weight.iter().enumerate() {
         report.at("weight", index);
         let sound = def.factor.is_finite() && def.factor > 0.0;
         report.require(sound, "factor", || (format!("{} is not above 0", def.factor), "2.0 doubles the priority"));
         let mut factors = vec![1.0; catalog.action.len()];
-        for action in select(catalog, &def.applies_to, report) {
+        for action in select(catalog, &def.applies_to, indices, report) {
             factors[action] = def.factor;
         }
         match Expr::parse(&def.when, layout) {
@@ -257,6 +264,7 @@ impl Builder<'_> {
             (0..def.treatment.len()).map(|position| self.treatment(index, position, def, placements)).collect();
         Action {
             id: def.id.clone(),
+            position: index,
             group: def.group.clone(),
             kind: def.kind,
             title: def.title.clone(),
@@ -339,17 +347,17 @@ impl Builder<'_> {
         }
     }
 
-    fn validity(&mut self) -> Vec<(usize, i64, i64)> {
+    fn validity(&mut self, indices: &[ActionIx]) -> Vec<(ActionIx, i64, i64)> {
         let mut validity = Vec::new();
-        for (index, def) in self.catalog.action.iter().enumerate() {
-            self.report.at("action", index);
+        for (at, def) in self.catalog.action.iter().enumerate() {
+            self.report.at("action", at);
             let from = self.moment("valid_from", def.valid_from.as_deref()).unwrap_or(i64::MIN);
             let until = self.moment("valid_until", def.valid_until.as_deref()).unwrap_or(i64::MAX);
             self.report.require(from < until, "valid_until", || {
                 (format!("action {:?} ends before it begins", def.id), "valid_from must lie before valid_until")
             });
             if (from, until) != (i64::MIN, i64::MAX) {
-                validity.push((index, from, until));
+                validity.push((indices[at], from, until));
             }
         }
         validity
@@ -410,5 +418,5 @@ fn purpose_masks(schema: &Schema, actions: &[Action]) -> Vec<Vec<u64>> {
 }
 
 fn factors(action: &ActionDef) -> Factors {
-    Factors { value: action.value - action.cost, lever: action.lever, prior: action.start_acceptance }
+    Factors::new(action.value - action.cost, action.lever, action.start_acceptance)
 }

@@ -1,52 +1,54 @@
 //! How high the priority of an action can get, known before any customer is: no acceptance is above 1,
-//! so V x L bounds it but for the context.
+//! so V x L bounds it but for the context. A ruleset keeps its actions in this order, so that a decision
+//! meets first what can win, and reads what it needs of them from one end to the other.
 
 use super::{ActionIx, Factors};
 
-/// An action with the bound of its priority in a context of weight 1. 8 bytes, since all are walked.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Reach {
-    /// No P x V x L is above this. Not negative.
-    pub most: f32,
-    action: u32,
-}
-
-impl Reach {
-    /// The action.
-    #[inline]
-    #[must_use]
-    pub fn action(self) -> ActionIx {
-        self.action as ActionIx
+impl Factors {
+    pub(super) fn new(value: f32, lever: f32, prior: f32) -> Self {
+        // Above what rounding can add: four products of 2^-24 each, or of the smallest numbers.
+        let reach = (value * lever).max(0.0) * 1.000_002 + f32::MIN_POSITIVE;
+        Self { value, lever, prior, reach }
     }
 }
 
-/// All actions, those that reach highest first.
-pub(super) fn by_reach(factors: &[Factors]) -> Vec<Reach> {
-    // Above what rounding can add: four products of 2^-24 each, or of the smallest numbers.
-    let most = |factors: &Factors| (factors.value * factors.lever).max(0.0) * 1.000_002 + f32::MIN_POSITIVE;
-    let mut reaches: Vec<Reach> =
-        (0..).zip(factors).map(|(action, factors)| Reach { most: most(factors), action }).collect();
-    reaches.sort_by(|a, b| b.most.total_cmp(&a.most));
-    reaches
+/// For each action of the catalogue its index: those that reach highest first, equal ones as they are written.
+pub(super) fn indices(factors: &[Factors]) -> Vec<ActionIx> {
+    let mut order: Vec<usize> = (0..factors.len()).collect();
+    order.sort_by(|a, b| factors[*b].reach.total_cmp(&factors[*a].reach));
+    let mut indices = vec![0; factors.len()];
+    order.into_iter().enumerate().for_each(|(index, position)| indices[position] = index);
+    indices
+}
+
+/// Brings what is in the catalogue's order into that of the indices.
+pub(super) fn reordered<T>(items: Vec<T>, indices: &[ActionIx]) -> Vec<T> {
+    let mut placed: Vec<(ActionIx, T)> = indices.iter().copied().zip(items).collect();
+    placed.sort_unstable_by_key(|(index, _)| *index);
+    placed.into_iter().map(|(_, item)| item).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn factors() -> [Factors; 6] {
+        let of = |(value, lever)| Factors::new(value, lever, 0.5);
+        [(5.0, 0.7), (-3.0, 2.0), (0.0, 1.0), (1e-30, 1e-12), (7.3, 1.1), (f32::MAX, 2.0)].map(of)
+    }
+
     #[test]
-    fn the_highest_come_first_and_no_product_exceeds_its_reach() {
-        let all: Vec<Factors> = [(5.0, 0.7), (-3.0, 2.0), (0.0, 1.0), (1e-30, 1e-12), (7.3, 1.1), (f32::MAX, 2.0)]
-            .map(|(value, lever)| Factors { value, lever, prior: 0.5 })
-            .into();
-        let reaches = by_reach(&all);
-        let order: Vec<ActionIx> = reaches.iter().map(|reach| reach.action()).collect();
-        assert_eq!(order, [5, 4, 0, 3, 1, 2], "{reaches:?}");
-        for reach in reaches {
-            let (most, action) = (reach.most, reach.action());
+    fn the_highest_come_first_and_equal_ones_as_they_are_written() {
+        let indices = indices(&factors());
+        assert_eq!(indices, [2, 4, 5, 3, 1, 0]);
+        assert_eq!(reordered(vec!["a", "b", "c", "d", "e", "f"], &indices), ["f", "e", "a", "d", "b", "c"]);
+    }
+
+    #[test]
+    fn no_product_exceeds_its_reach() {
+        for Factors { value, lever, reach, .. } in factors() {
             for context in [0.3, 1.0, 1.7] {
-                let Factors { value, lever, .. } = all[action];
-                assert!(most >= 0.0 && 1.0 * value * context * lever <= most * context, "{action} {context}");
+                assert!(reach >= 0.0 && 1.0 * value * context * lever <= reach * context, "{value} {lever} {context}");
             }
         }
     }

@@ -102,7 +102,8 @@ impl Run {
         let (request, decision) = self.company.decide(asked, now_ms);
         let shown = self.choose(policy, &request, &decision);
         for action in shown.iter().flatten() {
-            let def = &self.company.ruleset.catalog.action[*action];
+            let ruleset = &self.company.ruleset;
+            let def = &ruleset.catalog.action[ruleset.actions[*action].position];
             let truth = self.world.acceptance(&asked.subject_id, &def.id);
             tally.shown += 1.0;
             tally.acceptance += truth;
