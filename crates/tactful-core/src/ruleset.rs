@@ -3,6 +3,7 @@
 
 mod check;
 mod compile;
+mod per_action;
 mod reach;
 mod template;
 
@@ -15,6 +16,7 @@ use crate::rule::{MaskIndex, Program};
 use crate::score::{Bank, LinearModel, ScoreError};
 use crate::state::Schema;
 
+pub use per_action::{PerAction, WORD};
 pub use template::Template;
 
 /// Index of an action in a ruleset, whose actions stand in another order than the catalogue's.
@@ -62,12 +64,14 @@ pub struct Compiled {
     pub model_named: Vec<ActionIx>,
     /// What a priority is made of, for each action.
     pub factors: Vec<Factors>,
+    /// For each action what no P x V x L exceeds; not negative, never rising.
+    pub reaches: PerAction,
     action_index: BTreeMap<String, ActionIx>,
     placement_index: BTreeMap<String, PlacementIx>,
     catalog_hash: u64,
 }
 
-/// Static factors of an action. 16 bytes, since they are read of many actions.
+/// Static factors of an action.
 #[derive(Clone, Copy, Debug)]
 pub struct Factors {
     /// V: value less cost.
@@ -76,8 +80,15 @@ pub struct Factors {
     pub lever: f32,
     /// Start acceptance.
     pub prior: f32,
-    /// No P x V x L is above this. Not negative.
-    pub reach: f32,
+}
+
+impl Factors {
+    /// P x V x C x L, multiplied in this order.
+    #[inline(always)]
+    #[must_use]
+    pub fn priority(&self, acceptance: f32, context: f32) -> f32 {
+        acceptance * self.value * context * self.lever
+    }
 }
 
 /// An action as decisions read it.
@@ -175,7 +186,7 @@ pub struct Weight {
     /// Condition.
     pub program: Program,
     /// Factor for each action, 1 where it does not apply.
-    pub factors: Vec<f32>,
+    pub factors: PerAction,
     /// The largest of the factors, at least 1.
     pub most: f32,
 }

@@ -2,7 +2,7 @@
 
 use super::Scored;
 use crate::rule::Truth;
-use crate::ruleset::{ActionIx, Ruleset, Weight};
+use crate::ruleset::{ActionIx, Ruleset, WORD, Weight};
 use crate::score::Source;
 use crate::score::kernel::Row;
 
@@ -31,17 +31,21 @@ impl<'a> Scoring<'a> {
         self.active.iter().map(|weight| weight.most).product()
     }
 
-    /// P of each action: what the model says, or the start acceptance where it has no head.
-    pub(super) fn acceptances(&self, actions: &[ActionIx]) -> Vec<f32> {
-        let prior = |action: &ActionIx| self.ruleset.factors[*action].prior;
-        let Some(bank) = self.ruleset.bank() else { return actions.iter().map(prior).collect() };
-        let mut acceptances = bank.probabilities(actions, &self.encoded);
-        for (acceptance, action) in acceptances.iter_mut().zip(actions) {
-            if bank.source(*action) == Source::Prior {
-                *acceptance = prior(action);
+    /// Writes P of each action, by fours: what the model says, or the start acceptance where it has no head.
+    pub(super) fn acceptances(&self, actions: &[ActionIx], out: &mut [[f32; 4]]) {
+        let bank = self.ruleset.bank();
+        if let Some(bank) = bank {
+            bank.probabilities(actions, &self.encoded, out);
+            if bank.scores_all() {
+                return;
             }
         }
-        acceptances
+        let factors = &self.ruleset.factors;
+        for (acceptance, action) in out.as_flattened_mut().iter_mut().zip(actions) {
+            if bank.is_none_or(|bank| bank.source(*action) == Source::Prior) {
+                *acceptance = factors[*action].prior;
+            }
+        }
     }
 
     /// Whether an action names a model that is not the loaded one.
@@ -52,7 +56,9 @@ impl<'a> Scoring<'a> {
 
     /// The score of one action with its factors.
     pub(super) fn scored(&self, action: ActionIx) -> Scored {
-        self.score(action, self.acceptances(&[action])[0], self.contexts(&[action])[0])
+        let mut acceptance = [[0.0; 4]];
+        self.acceptances(&[action], &mut acceptance);
+        self.score(action, acceptance[0][0], self.contexts(action / WORD)[action % WORD])
     }
 
     /// Intercept and contributions of an action's head; nothing for a prior.
@@ -61,21 +67,20 @@ impl<'a> Scoring<'a> {
         Some(bank.contributions(action, &self.encoded))
     }
 
-    /// C of each action: the product of the weights whose conditions hold.
-    pub(super) fn contexts(&self, actions: &[ActionIx]) -> Vec<f32> {
-        let mut contexts = vec![1.0; actions.len()];
+    /// C of each action of a word: the product of the weights whose conditions hold.
+    pub(super) fn contexts(&self, word: usize) -> [f32; WORD] {
+        let mut contexts = [1.0; WORD];
         for weight in &self.active {
-            contexts.iter_mut().zip(actions).for_each(|(context, action)| *context *= weight.factors[*action]);
+            contexts.iter_mut().zip(weight.factors.word(word)).for_each(|(context, factor)| *context *= factor);
         }
         contexts
     }
 
-    /// P x V x C x L, multiplied in this order.
-    #[inline(always)]
+    /// The score of an action whose P and C are known.
     pub(super) fn score(&self, action: ActionIx, acceptance: f32, context: f32) -> Scored {
         let factors = &self.ruleset.factors[action];
         Scored {
-            priority: acceptance * factors.value * context * factors.lever,
+            priority: factors.priority(acceptance, context),
             acceptance,
             value: factors.value,
             context,

@@ -218,7 +218,7 @@ impl Asker<'_> {
         let mut reasons: Vec<String> =
             own.filter_map(|reason| reason.text.render(&self.ruleset.layout, self.fields)).collect();
         for weight in &self.scoring.active {
-            if weight.factors[action] > 1.0 && !weight.message.is_empty() {
+            if weight.factors.of(action) > 1.0 && !weight.message.is_empty() {
                 reasons.push(weight.message.clone());
             }
         }

@@ -1,18 +1,14 @@
 //! The search for the best few of each placement. It scores no more than it must: actions stand in the
-//! order of what their priority can reach, so candidates are taken from the first on, a batch at a time,
-//! and what cannot reach the best that are known already is passed over. The answer is that of scoring
+//! order of what their priority can reach, so candidates are taken from the first on, a word of their bit
+//! set at a time, and what cannot reach the best that are known already is passed over. The answer is that of scoring
 //! all of them, to the last bit.
 
 use std::cmp::Ordering::Less;
 
 use super::arbitrate::Scoring;
-use super::candidates::{self, Candidates, clear, contains};
+use super::candidates::{Candidates, clear, contains};
 use super::{Request, Scored, SkipReason, Skipped};
-use crate::ruleset::{ActionIx, Ruleset};
-
-/// Candidates of the first batch; each further one has twice as many, up to the last.
-const FIRST: usize = 32;
-const LAST: usize = 256;
+use crate::ruleset::{ActionIx, Ruleset, WORD};
 
 /// The best actions of each placement of a request, best first, and what could not be scored.
 pub(super) struct Ranked {
@@ -59,55 +55,73 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Offers what is left, batch by batch, until no placement can want what comes.
+    /// Offers what is left, a word of the bit set at a time, until no placement can want what comes.
     fn run(&mut self, left: &[u64]) {
-        let scoring = self.scoring;
-        let reach = |action: ActionIx| scoring.ruleset.factors[action].reach;
         // A sum that overflows is no number, and that must be told: then all are scored.
-        let exact = scoring.is_finite();
-        let context_most = scoring.context_most();
-        let mut left = candidates::actions(left);
-        let mut batch = Vec::with_capacity(LAST);
-        let mut size = FIRST;
-        loop {
+        let exact = self.scoring.is_finite();
+        let context_most = self.scoring.context_most();
+        let mut actions = [0; WORD];
+        for (word, bits) in left.iter().enumerate().filter(|(_, bits)| **bits != 0) {
             let bound = if exact { self.bound() } else { f32::NEG_INFINITY };
-            batch.clear();
-            // Reaches only fall: after one that is too low come others that are.
-            batch.extend(left.by_ref().take(size).take_while(|action| reach(*action) * context_most >= bound));
-            if batch.is_empty() {
+            let first = self.scoring.ruleset.reaches.word(word)[bits.trailing_zeros() as usize];
+            // Reaches never rise: after one that is too low come others that are.
+            if first * context_most < bound {
                 return;
             }
-            let mut contexts = scoring.contexts(&batch);
-            let mut kept = 0;
-            for at in 0..batch.len() {
-                let (action, context) = (batch[at], contexts[at]);
-                (batch[kept], contexts[kept]) = (action, context);
-                // A reach that is no number says nothing: it stays.
-                kept += usize::from((reach(action) * context).partial_cmp(&bound) != Some(Less));
-            }
-            self.offer(&batch[..kept], &contexts[..kept]);
-            size = LAST.min(2 * size);
+            let contexts = self.scoring.contexts(word);
+            let count = self.reaching(word, *bits, &contexts, bound, &mut actions);
+            self.offer(&actions[..count], &contexts);
         }
     }
 
-    /// Scores the actions and keeps what is better than what the placements have.
-    fn offer(&mut self, actions: &[ActionIx], contexts: &[f32]) {
-        let acceptances = self.scoring.acceptances(actions);
-        let score = |at: usize| self.scoring.score(actions[at], acceptances[at], contexts[at]);
-        let priorities: Vec<f32> = (0..actions.len()).map(|at| score(at).priority).collect();
+    /// Writes the actions of a word that can reach the bound; answers how many they are.
+    fn reaching(
+        &self,
+        word: usize,
+        mut bits: u64,
+        contexts: &[f32; WORD],
+        bound: f32,
+        actions: &mut [ActionIx; WORD],
+    ) -> usize {
+        let reaches = self.scoring.ruleset.reaches.word(word);
+        let bank = self.scoring.ruleset.bank();
+        let mut count = 0;
+        while bits != 0 {
+            let at = bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            // Written in any case: a branch that nothing foretells costs more.
+            actions[count] = word * WORD + at;
+            if let Some(bank) = bank {
+                bank.prefetch(actions[count]);
+            }
+            // A reach that is no number says nothing: it stays.
+            count += usize::from((reaches[at] * contexts[at]).partial_cmp(&bound) != Some(Less));
+        }
+        count
+    }
+
+    /// Scores actions of one word and keeps what is better than what the placements have.
+    fn offer(&mut self, actions: &[ActionIx], contexts: &[f32; WORD]) {
+        let scoring = self.scoring;
+        let mut acceptances = [[0.0; 4]; WORD / 4];
+        scoring.acceptances(actions, &mut acceptances[..actions.len().div_ceil(4)]);
+        let factors = &scoring.ruleset.factors[..];
         let mut bound = self.bound();
-        for (at, priority) in priorities.into_iter().enumerate() {
+        for (action, acceptance) in actions.iter().zip(acceptances.as_flattened()) {
+            let context = contexts[action % WORD];
+            let priority = factors[*action].priority(*acceptance, context);
             // Nearly all: a number that no placement wants.
             if priority > f32::NEG_INFINITY && priority < bound {
                 continue;
             }
             if !priority.is_finite() {
-                self.non_finite.push(actions[at]);
+                self.non_finite.push(*action);
                 continue;
             }
+            let scored = scoring.score(*action, *acceptance, context);
             for (top, mask) in self.tops.iter_mut().zip(&self.candidates.placements) {
-                if priority >= top.bound && contains(mask, actions[at]) {
-                    top.insert(self.scoring.ruleset, actions[at], score(at));
+                if priority >= top.bound && contains(mask, *action) {
+                    top.insert(scoring.ruleset, *action, scored);
                 }
             }
             bound = self.bound();

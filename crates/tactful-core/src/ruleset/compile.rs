@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::check::{Report, unique_ids};
-use super::reach::{indices, reordered};
+use super::per_action::PerAction;
+use super::reach::{indices, reach, reordered};
 use super::template::Template;
 use super::{Action, ActionIx, Compiled, Factors, NO_ACTION, Placement, Reason, Rule, Treatment, Weight};
 use crate::catalog::{ActionDef, Catalog, ContextDef, ContextType, Polarity, Problem, Selector, Tier, WhenUnknown};
@@ -45,12 +46,15 @@ pub(super) fn compile(catalog: &Catalog) -> Result<Compiled, Vec<Problem>> {
         own.sort_by_key(|rule: &usize| rules.compiled[*rule].tier);
         action.rules = own;
     }
+    let factors = reordered(factors, &indices);
+    let reaches: Vec<f32> = factors.iter().map(reach).collect();
     Ok(Compiled {
         masks: MaskIndex::build(actions.len(), &rules.specs),
         rules: rules.compiled,
         purpose_masks: purpose_masks(&schema, &actions),
         model_named: (0..actions.len()).filter(|action| actions[*action].model.is_some()).collect(),
-        factors: reordered(factors, &indices),
+        reaches: PerAction::new(&reaches, 0.0),
+        factors,
         catalog: catalog.clone(),
         schema: Arc::new(schema),
         layout_hash: layout.hash(),
@@ -227,7 +231,7 @@ fn weights(catalog: &Catalog, layout: &Layout, indices: &[ActionIx], report: &mu
                 id: def.id.clone(),
                 message: def.message.clone(),
                 program: Program::compile(&expr),
-                factors,
+                factors: PerAction::new(&factors, 1.0),
                 most: def.factor.max(1.0),
             }),
             Err(error) => report.add_offset("when", Some(error.offset), error.message, error.hint),
@@ -418,5 +422,5 @@ fn purpose_masks(schema: &Schema, actions: &[Action]) -> Vec<Vec<u64>> {
 }
 
 fn factors(action: &ActionDef) -> Factors {
-    Factors::new(action.value - action.cost, action.lever, action.start_acceptance)
+    Factors { value: action.value - action.cost, lever: action.lever, prior: action.start_acceptance }
 }

@@ -4,18 +4,16 @@
 
 use super::{ActionIx, Factors};
 
-impl Factors {
-    pub(super) fn new(value: f32, lever: f32, prior: f32) -> Self {
-        // Above what rounding can add: four products of 2^-24 each, or of the smallest numbers.
-        let reach = (value * lever).max(0.0) * 1.000_002 + f32::MIN_POSITIVE;
-        Self { value, lever, prior, reach }
-    }
+/// What no P x V x L of an action exceeds. Not negative.
+pub(super) fn reach(factors: &Factors) -> f32 {
+    // Above what rounding can add: four products of 2^-24 each, or of the smallest numbers.
+    (factors.value * factors.lever).max(0.0) * 1.000_002 + f32::MIN_POSITIVE
 }
 
 /// For each action of the catalogue its index: those that reach highest first, equal ones as they are written.
 pub(super) fn indices(factors: &[Factors]) -> Vec<ActionIx> {
     let mut order: Vec<usize> = (0..factors.len()).collect();
-    order.sort_by(|a, b| factors[*b].reach.total_cmp(&factors[*a].reach));
+    order.sort_by(|a, b| reach(&factors[*b]).total_cmp(&reach(&factors[*a])));
     let mut indices = vec![0; factors.len()];
     order.into_iter().enumerate().for_each(|(index, position)| indices[position] = index);
     indices
@@ -33,7 +31,7 @@ mod tests {
     use super::*;
 
     fn factors() -> [Factors; 6] {
-        let of = |(value, lever)| Factors::new(value, lever, 0.5);
+        let of = |(value, lever)| Factors { value, lever, prior: 0.5 };
         [(5.0, 0.7), (-3.0, 2.0), (0.0, 1.0), (1e-30, 1e-12), (7.3, 1.1), (f32::MAX, 2.0)].map(of)
     }
 
@@ -46,7 +44,8 @@ mod tests {
 
     #[test]
     fn no_product_exceeds_its_reach() {
-        for Factors { value, lever, reach, .. } in factors() {
+        for factors in factors() {
+            let (Factors { value, lever, .. }, reach) = (factors, reach(&factors));
             for context in [0.3, 1.0, 1.7] {
                 assert!(reach >= 0.0 && 1.0 * value * context * lever <= reach * context, "{value} {lever} {context}");
             }

@@ -21,9 +21,6 @@ use crate::math::sigmoid;
 /// Partial sums of a weighted sum, and actions that are scored together.
 pub const LANES: usize = 16;
 
-/// How many fours of actions before its use a row is asked for.
-const AHEAD: usize = 4;
-
 /// 16 values, aligned so that none is split between two cache lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(align(64))]
@@ -84,26 +81,34 @@ impl Weights {
         self.row(action).iter().flat_map(|row| row.0).take(self.columns)
     }
 
-    /// Probability of each action: logistic of bias plus weighted columns. One pass over their weights,
-    /// one allocation.
+    /// Asks for the weights of an action that will be scored soon: for the first of them, the CPU then
+    /// fetches the others by itself.
+    #[inline(always)]
+    pub fn prefetch(&self, action: usize) {
+        let first = self.rows.as_ptr().wrapping_add(action * self.columns.div_ceil(LANES));
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a hint, which reads nothing, wherever it points; SSE is part of x86-64.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(first.cast());
+        }
+    }
+
+    /// Writes the probability of each action: logistic of bias plus weighted columns, four actions in each
+    /// of `out`. One pass over their weights, no allocation.
     ///
     /// # Panics
-    /// If an action is beyond the bank.
-    #[must_use]
-    pub fn probabilities(&self, actions: &[usize], encoded: &[Row]) -> Vec<f32> {
-        let mut out = vec![[0.0; 4]; actions.len().div_ceil(4)];
+    /// If an action is beyond the bank, or `out` has not a place for each four actions.
+    pub fn probabilities(&self, actions: &[usize], encoded: &[Row], out: &mut [[f32; 4]]) {
+        assert_eq!(out.len(), actions.len().div_ceil(4), "a place for each action");
         match level() {
             // SAFETY: `level` answers AVX512 only after the CPU reported avx512f.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => unsafe { probabilities_avx512(self, actions, encoded, &mut out) },
+            Level::Avx512 => unsafe { probabilities_avx512(self, actions, encoded, out) },
             // SAFETY: `level` answers AVX2 only after the CPU reported avx2.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { probabilities_avx2(self, actions, encoded, &mut out) },
-            _ => probabilities(self, actions, &mut out, |rows| rows.map(|row| dot(row, encoded))),
+            Level::Avx2 => unsafe { probabilities_avx2(self, actions, encoded, out) },
+            _ => probabilities(self, actions, out, |rows| rows.map(|row| dot(row, encoded))),
         }
-        let mut out = out.into_flattened();
-        out.truncate(actions.len());
-        out
     }
 
     #[inline(always)]
@@ -135,13 +140,9 @@ pub fn dot(weights: &[Row], values: &[Row]) -> f32 {
 /// sum at the end shares registers with the other three.
 #[inline(always)]
 fn probabilities(weights: &Weights, actions: &[usize], out: &mut [[f32; 4]], dots: impl Fn([&[Row]; 4]) -> [f32; 4]) {
-    let length = weights.columns.div_ceil(LANES);
     let (fours, rest) = actions.as_chunks();
     let last: [usize; 4] = std::array::from_fn(|at| rest.get(at).copied().unwrap_or_default());
     for (number, out) in out.iter_mut().enumerate() {
-        if let Some(ahead) = fours.get(number + AHEAD) {
-            ahead.iter().for_each(|action| prefetch(&weights.rows, *action * length, length));
-        }
         let four = fours.get(number).unwrap_or(&last);
         let sums = dots(four.map(|action| weights.row(action)));
         *out = std::array::from_fn(|at| weights.biases[four[at]] + sums[at]);
@@ -151,27 +152,18 @@ fn probabilities(weights: &Weights, actions: &[usize], out: &mut [[f32; 4]], dot
     }
 }
 
-/// Asks for rows that will be read soon.
-#[inline(always)]
-fn prefetch(rows: &[Row], first: usize, count: usize) {
-    #[cfg(target_arch = "x86_64")]
-    for at in first..first + count {
-        // SAFETY: a hint, which reads nothing, wherever it points; SSE is part of x86-64.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(rows.as_ptr().wrapping_add(at).cast()) }
-    }
-}
-
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
 fn probabilities_avx512(weights: &Weights, actions: &[usize], encoded: &[Row], out: &mut [[f32; 4]]) {
     probabilities(weights, actions, out, |rows| {
         let mut sums = [_mm512_setzero_ps(); 4];
+        let rows = rows.map(|rows| rows[..encoded.len()].as_ptr());
         for (column, values) in encoded.iter().enumerate() {
             // SAFETY: 16 floats, aligned to 64 bytes.
             let values = unsafe { _mm512_load_ps(values.0.as_ptr()) };
             for (sum, row) in sums.iter_mut().zip(rows) {
-                // SAFETY: as above.
-                let weights = unsafe { _mm512_load_ps(row[column].0.as_ptr()) };
+                // SAFETY: as above; each action has as many rows as the columns fill.
+                let weights = unsafe { _mm512_load_ps(row.add(column).cast()) };
                 *sum = _mm512_add_ps(*sum, _mm512_mul_ps(weights, values));
             }
         }
@@ -187,13 +179,14 @@ fn probabilities_avx512(weights: &Weights, actions: &[usize], encoded: &[Row], o
 fn probabilities_avx2(weights: &Weights, actions: &[usize], encoded: &[Row], out: &mut [[f32; 4]]) {
     probabilities(weights, actions, out, |rows| {
         let mut sums = [[_mm256_setzero_ps(); 4]; 2];
+        let rows = rows.map(|rows| rows[..encoded.len()].as_ptr());
         for (column, values) in encoded.iter().enumerate() {
             for (half, sums) in sums.iter_mut().enumerate() {
                 // SAFETY: 8 of 16 floats, aligned to 32 bytes.
                 let values = unsafe { _mm256_load_ps(values.0.as_ptr().add(8 * half)) };
                 for (sum, row) in sums.iter_mut().zip(rows) {
-                    // SAFETY: as above.
-                    let weights = unsafe { _mm256_load_ps(row[column].0.as_ptr().add(8 * half)) };
+                    // SAFETY: as above; each action has as many rows as the columns fill.
+                    let weights = unsafe { _mm256_load_ps(row.add(column).cast::<f32>().add(8 * half)) };
                     *sum = _mm256_add_ps(*sum, _mm256_mul_ps(weights, values));
                 }
             }
@@ -300,7 +293,7 @@ mod tests {
                 let bits: Vec<u32> = out.into_flattened().into_iter().take(actions).map(f32::to_bits).collect();
                 assert_eq!(bits, expected, "{actions} actions, {columns} columns");
             };
-            same(&|out| out.as_flattened_mut()[..actions].copy_from_slice(&weights.probabilities(&all, &values)));
+            same(&|out| weights.probabilities(&all, &values, out));
             same(&|out| probabilities(&weights, &all, out, |rows| rows.map(|row| dot(row, &values))));
             #[cfg(target_arch = "x86_64")]
             if is_x86_feature_detected!("avx2") {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::kernel::{Row, Weights, dot, rows};
+use super::kernel::{LANES, Row, Weights, dot, rows};
 use crate::layout::{FieldIx, FieldKind, Layout};
 use crate::limits::COLUMNS_MAX;
 use crate::math::sigmoid;
@@ -205,6 +205,7 @@ pub struct Bank {
     columns: Vec<Column>,
     weights: Weights,
     sources: Vec<Source>,
+    scores_all: bool,
 }
 
 impl Bank {
@@ -234,7 +235,8 @@ impl Bank {
                 weights.set(action, head.bias, &head.weights);
             }
         }
-        Ok(Self { name: model.name.clone(), version: model.version.clone(), columns, weights, sources })
+        let scores_all = !sources.contains(&Source::Prior);
+        Ok(Self { name: model.name.clone(), version: model.version.clone(), columns, weights, sources, scores_all })
     }
 
     /// Name of the model.
@@ -256,10 +258,20 @@ impl Bank {
         self.sources[action]
     }
 
+    /// Whether every action has a head.
+    #[must_use]
+    pub fn scores_all(&self) -> bool {
+        self.scores_all
+    }
+
     /// Encodes the fields of a decision into columns. One allocation.
     #[must_use]
     pub fn encode(&self, fields: &[f32]) -> Vec<Row> {
-        rows(self.columns.iter().map(|column| column.encode(fields)))
+        let mut encoded = vec![Row::default(); self.columns.len().div_ceil(LANES)];
+        for (row, columns) in encoded.iter_mut().zip(self.columns.chunks(LANES)) {
+            row.0.iter_mut().zip(columns).for_each(|(value, column)| *value = column.encode(fields));
+        }
+        encoded
     }
 
     /// Whether no weighted sum of these columns can overflow, so that every probability is a number.
@@ -270,11 +282,16 @@ impl Bank {
         self.weights.largest() * (1.0 + size) < f32::MAX / 2.0
     }
 
-    /// Acceptance probabilities of actions for encoded columns; without a head they mean nothing. One
-    /// allocation.
-    #[must_use]
-    pub fn probabilities(&self, actions: &[usize], encoded: &[Row]) -> Vec<f32> {
-        self.weights.probabilities(actions, encoded)
+    /// Asks for what scoring an action will read soon.
+    #[inline(always)]
+    pub fn prefetch(&self, action: usize) {
+        self.weights.prefetch(action);
+    }
+
+    /// Writes acceptance probabilities of actions for encoded columns, as [`Weights::probabilities`] does;
+    /// without a head they mean nothing.
+    pub fn probabilities(&self, actions: &[usize], encoded: &[Row], out: &mut [[f32; 4]]) {
+        self.weights.probabilities(actions, encoded, out);
     }
 
     /// Intercept of an action and what each field added to its logit, in column order.
