@@ -1,7 +1,7 @@
 //! The search for the best few of each placement. It scores no more than it must: actions stand in the
 //! order of what their priority can reach, so candidates are taken from the first on, a word of their bit
-//! set at a time, and what cannot reach the best that are known already is passed over. The answer is that of scoring
-//! all of them, to the last bit.
+//! set at a time, and what cannot reach the best that are known already is passed over. The answer is
+//! that of scoring all of them, to the last bit.
 
 use std::cmp::Ordering::Less;
 

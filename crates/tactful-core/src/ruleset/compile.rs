@@ -52,7 +52,7 @@ pub(super) fn compile(catalog: &Catalog) -> Result<Compiled, Vec<Problem>> {
         masks: MaskIndex::build(actions.len(), &rules.specs),
         rules: rules.compiled,
         purpose_masks: purpose_masks(&schema, &actions),
-        model_named: (0..actions.len()).filter(|action| actions[*action].model.is_some()).collect(),
+        model_named: indices.iter().copied().filter(|action| actions[*action].model.is_some()).collect(),
         reaches: PerAction::new(&reaches, 0.0),
         factors,
         catalog: catalog.clone(),
