@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use futures_util::TryStreamExt;
-use tactful_models::{Dataset, Recipe, Report};
+use tactful_models::{Dataset, Recipe, Report, Trained};
 use tactful_proto::v1::model_service_client::ModelServiceClient;
 use tactful_proto::v1::{LoadRequest, LoadResponse};
 use tonic::transport::Channel;
@@ -34,22 +34,31 @@ impl Learnt {
     }
 }
 
-/// Trains once from everything recorded so far and loads the model.
+/// Trains once from everything recorded so far and loads the model. Reading the record and training take
+/// a while: beside the customers, not in their way.
 pub(super) async fn retrain(global: Global, channel: Channel, data_dir: PathBuf) -> Result<Learnt> {
     let started = Instant::now();
-    let recipe = Recipe::parse(super::assets::RECIPE)?;
-    let mut dataset = Dataset::new(&recipe);
-    let mut rows = rows::of(&global, None, rows::Range::default()).await?;
-    while let Some(row) = rows.try_next().await? {
-        dataset.push(row)?;
-    }
-    let now_ms = super::drive::now_ms();
-    // Training computes for a while: beside the customers, not in their way.
-    let trained = background::compute(move || tactful_models::train(&recipe, dataset, now_ms, &mut |_| {})).await??;
+    let trained = background::compute(move || train(&global)).await??;
     let file = write(&data_dir, &trained.artifact)?;
     let request = LoadRequest { artifact: trained.artifact };
     let loaded = ModelServiceClient::new(channel).load(request).await.map_err(|refused| status::refused(&refused))?;
     Ok(Learnt { report: trained.report, loaded: loaded.into_inner(), file, took: started.elapsed() })
+}
+
+fn train(global: &Global) -> Result<Trained> {
+    let recipe = Recipe::parse(super::assets::RECIPE)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let dataset = runtime.block_on(collect(global, &recipe))?;
+    Ok(tactful_models::train(&recipe, dataset, super::drive::now_ms(), &mut |_| {})?)
+}
+
+async fn collect(global: &Global, recipe: &Recipe) -> Result<Dataset> {
+    let mut dataset = Dataset::new(recipe);
+    let mut rows = rows::of(global, None, rows::Range::default()).await?;
+    while let Some(row) = rows.try_next().await? {
+        dataset.push(row)?;
+    }
+    Ok(dataset)
 }
 
 fn write(data_dir: &Path, artifact: &[u8]) -> Result<PathBuf> {
