@@ -31,7 +31,7 @@ pub fn model(catalog: &Catalog) -> LinearModel {
         version: "benchmark".into(),
         heads: heads.collect(),
         inputs: (0..FEATURES).map(input).collect(),
-        columns: (0..FEATURES).map(|input| Column::Number { input, fill: 500.0 }).collect(),
+        columns: (0..FEATURES).map(|input| Column::Number { input, fill: 500.0, low: 0.0, high: 1_000.0 }).collect(),
     }
 }
 
@@ -64,7 +64,7 @@ fn input(input: &ModelInput) -> proto::Input {
 fn encoded_column(column: Column) -> proto::Column {
     use proto::column::Encoding;
     let encoding = match column {
-        Column::Number { fill, .. } => Encoding::Fill(fill),
+        Column::Number { fill, low, high, .. } => Encoding::Number(proto::Number { fill, low, high }),
         Column::Category { category, .. } => Encoding::Category(category),
         Column::Missing { .. } => Encoding::Missing(true),
     };

@@ -161,7 +161,7 @@ fn write_input(input: &ModelInput) -> proto::Input {
 fn write_column(column: Column) -> proto::Column {
     use proto::column::Encoding;
     let encoding = match column {
-        Column::Number { fill, .. } => Encoding::Fill(fill),
+        Column::Number { fill, low, high, .. } => Encoding::Number(proto::Number { fill, low, high }),
         Column::Category { category, .. } => Encoding::Category(category),
         Column::Missing { .. } => Encoding::Missing(true),
     };

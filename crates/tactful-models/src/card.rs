@@ -100,6 +100,7 @@ fn limits(text: &mut String, report: &Report) {
          - Trained on decisions as they were made, without weighting by selection probability: it holds for\n  \
            customers and actions like those in the record.\n\
          - A missing number is read as the training mean, with an indicator where training had missing ones.\n\
+         - A number beyond those of the training rows counts as the nearest of them.\n\
          - A word that training never saw counts as none of those it knows.\n",
     );
     if report.answered_early > 0 {

@@ -174,7 +174,9 @@ fn value_columns(input: usize, kind: &FieldKind, train: &[f32]) -> Result<Vec<Co
     if deviation * MEAN_PER_DEVIATION_MAX < mean.abs() {
         return Err("its values are too far from zero for their spread");
     }
-    Ok(vec![Column::Number { input, fill: mean as f32 }])
+    let values = train.iter().copied().filter(|value| !value.is_nan());
+    let (low, high) = (values.clone().fold(f32::INFINITY, f32::min), values.fold(f32::NEG_INFINITY, f32::max));
+    Ok(vec![Column::Number { input, fill: mean as f32, low, high }])
 }
 
 #[cfg(test)]
@@ -200,7 +202,10 @@ mod tests {
         let number = |values: &[f32]| value_columns(0, &FieldKind::Number, values);
         assert_eq!(number(&[3.0, f32::NAN, 3.0]), Err("constant"));
         assert!(number(&[1.7e9, 1.7e9 + 1e6]).is_err());
-        assert_eq!(number(&[1.0, f32::NAN, 3.0]), Ok(vec![Column::Number { input: 0, fill: 2.0 }]));
+        assert_eq!(
+            number(&[1.0, f32::NAN, 3.0]),
+            Ok(vec![Column::Number { input: 0, fill: 2.0, low: 1.0, high: 3.0 }])
+        );
         assert!(value_columns(0, &FieldKind::Category(vec!["only".into()]), &[0.0]).is_err());
     }
 }

@@ -192,7 +192,7 @@ fn model(heads: Vec<Head>) -> LinearModel {
             ModelInput { name: "customer.plan".into(), kind: plan },
         ],
         columns: vec![
-            Column::Number { input: 0, fill: 40.0 },
+            Column::Number { input: 0, fill: 40.0, low: 0.0, high: 100.0 },
             Column::Category { input: 1, category: 1 },
             Column::Missing { input: 0 },
         ],

@@ -20,8 +20,8 @@ pub struct ModelInput {
 /// How one encoded column is made of an input.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Column {
-    /// The number itself, or `fill` where it is missing.
-    Number { input: usize, fill: f32 },
+    /// The number, within the range of the training rows; `fill` where it is missing.
+    Number { input: usize, fill: f32, low: f32, high: f32 },
     /// 1 if the category is this index of the input's vocabulary, else 0.
     Category { input: usize, category: u32 },
     /// 1 if the input is missing, else 0.
@@ -154,10 +154,11 @@ impl LinearModel {
             (Column::Category { category, .. }, _) => {
                 Err(format!("names category {category} that input {} does not have", input.name))
             }
-            (Column::Number { fill, .. }, FieldKind::Number | FieldKind::Bool) if fill.is_finite() => Ok(()),
-            (Column::Number { .. }, _) => {
-                Err(format!("reads input {} as a number, or has a fill that is not finite", input.name))
+            (Column::Number { fill, low, high, .. }, FieldKind::Number | FieldKind::Bool) => {
+                let sound = fill.is_finite() && low <= fill && fill <= high;
+                if sound { Ok(()) } else { Err("has a fill that is not finite, or outside its range".into()) }
             }
+            (Column::Number { .. }, _) => Err(format!("reads input {} as a number", input.name)),
             (Column::Missing { .. }, _) => Ok(()),
         }
     }
@@ -175,11 +176,11 @@ impl Column {
     #[inline]
     fn encode(self, inputs: &[f32]) -> f32 {
         match self {
-            Self::Number { input, fill } => {
+            Self::Number { input, fill, low, high } => {
                 if inputs[input].is_nan() {
                     fill
                 } else {
-                    inputs[input]
+                    inputs[input].max(low).min(high)
                 }
             }
             Self::Category { input, category } => f32::from(u8::from(inputs[input] == category as f32)),
@@ -189,7 +190,7 @@ impl Column {
 
     fn with_input(self, input: usize) -> Self {
         match self {
-            Self::Number { fill, .. } => Self::Number { input, fill },
+            Self::Number { fill, low, high, .. } => Self::Number { input, fill, low, high },
             Self::Category { category, .. } => Self::Category { input, category },
             Self::Missing { .. } => Self::Missing { input },
         }

@@ -89,7 +89,7 @@ fn column((position, column): (usize, proto::Column)) -> Result<Column, String> 
     use proto::column::Encoding;
     let input = column.input as usize;
     match column.encoding {
-        Some(Encoding::Fill(fill)) => Ok(Column::Number { input, fill }),
+        Some(Encoding::Number(proto::Number { fill, low, high })) => Ok(Column::Number { input, fill, low, high }),
         Some(Encoding::Category(category)) => Ok(Column::Category { input, category }),
         Some(Encoding::Missing(true)) => Ok(Column::Missing { input }),
         Some(Encoding::Missing(false)) | None => Err(format!("column {position} has no encoding")),

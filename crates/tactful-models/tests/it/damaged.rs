@@ -130,7 +130,15 @@ fn hostile_models_are_refused_by_name_even_when_signed() {
         }),
         ("fill that is not finite", |model| {
             let number = model.columns.iter_mut().find(|column| is_number(column)).unwrap();
-            number.encoding = Some(proto::column::Encoding::Fill(f32::NAN));
+            *range(number) = proto::Number { fill: f32::NAN, low: 0.0, high: 1.0 };
+        }),
+        ("outside its range", |model| {
+            let number = model.columns.iter_mut().find(|column| is_number(column)).unwrap();
+            *range(number) = proto::Number { fill: 0.5, low: 1.0, high: 0.0 };
+        }),
+        ("outside its range", |model| {
+            let number = model.columns.iter_mut().find(|column| is_number(column)).unwrap();
+            range(number).high = f32::NAN;
         }),
         ("has no encoding", |model| model.columns[0].encoding = None),
         ("no heads", |model| model.heads.clear()),
@@ -174,7 +182,12 @@ fn category(model: &mut proto::Model) -> &mut proto::Input {
 }
 
 fn is_number(column: &proto::Column) -> bool {
-    matches!(column.encoding, Some(proto::column::Encoding::Fill(_)))
+    matches!(column.encoding, Some(proto::column::Encoding::Number(_)))
+}
+
+fn range(column: &mut proto::Column) -> &mut proto::Number {
+    let Some(proto::column::Encoding::Number(number)) = &mut column.encoding else { panic!("no number") };
+    number
 }
 
 /// Some of the golden rows, repeated until there are enough.

@@ -165,6 +165,24 @@ fn a_missing_number_is_filled_with_the_training_mean_and_marked() {
 }
 
 #[test]
+fn what_lies_beyond_the_training_rows_counts_as_their_edge() {
+    // Acceptance rises by the minute; nobody has waited for longer than half an hour.
+    let mut rng = Pcg64::seed_from_u64(16);
+    let rows = (0..4_000)
+        .map(|at| {
+            let minutes: f64 = rng.gen_range(0.0..30.0);
+            row(at, "card", "", rng.gen_bool(minutes / 60.0), &[("income", Kind::Number(minutes))])
+        })
+        .collect();
+    let model = trained(&recipe("test_share = 0.0"), rows).unwrap().model;
+    let Column::Number { low, high, .. } = model.columns[0] else { panic!("{:?}", model.columns) };
+    assert!(low < 0.5 && (29.5..=30.0).contains(&high), "{low} to {high}");
+    let probability = |minutes: f32| model.probability(0, &[minutes]);
+    assert!(probability(29.0) < 0.7 && probability(29.0) > probability(10.0));
+    assert_eq!((probability(1e6), probability(-1e6)), (probability(high), probability(low)));
+}
+
+#[test]
 fn without_inputs_heads_give_the_share_of_positives() {
     let rows = (0..1_000).map(|at| row(at, "card", "", at % 4 == 0, &[("constant", Kind::Number(3.0))])).collect();
     let trained = trained(&recipe("test_share = 0.0"), rows).unwrap();
