@@ -6,6 +6,8 @@ use sha2::{Digest, Sha256};
 use tactful_core::math::sigmoid;
 use tactful_proto::artifact as proto;
 
+const UNBOUNDED: proto::Number = proto::Number { fill: 0.0, low: f32::NEG_INFINITY, high: f32::INFINITY };
+
 /// A model by which every action has the acceptance probability `sigmoid(bias)`.
 pub(crate) fn constant(bias: f32) -> Vec<u8> {
     artifact(bias, ("customer.age", "number"))
@@ -18,7 +20,7 @@ pub(crate) fn artifact(bias: f32, (input, kind): (&str, &str)) -> Vec<u8> {
         name: "acceptance".into(),
         kind: proto::Kind::Linear.into(),
         inputs: vec![proto::Input { name: input.into(), kind: kind.into(), vocabulary: Vec::new() }],
-        columns: vec![proto::Column { input: 0, encoding: Some(proto::column::Encoding::Fill(0.0)) }],
+        columns: vec![proto::Column { input: 0, encoding: Some(proto::column::Encoding::Number(UNBOUNDED)) }],
         heads: vec![proto::LinearHead {
             scope: proto::HeadScope::Global.into(),
             id: String::new(),
