@@ -1,7 +1,7 @@
 //! Which actions compete: the caller's list, purposes, validity and the rules, as bit sets.
 
 use super::Request;
-use crate::ruleset::{ActionIx, Ruleset};
+use crate::ruleset::{ActionIx, Ruleset, WORD};
 use crate::state::CustomerView;
 
 /// The actions that passed everything but scoring.
@@ -57,16 +57,16 @@ fn and(left: &[u64], right: &[u64]) -> Vec<u64> {
 
 /// Clears an action's bit.
 pub(super) fn clear(mask: &mut [u64], action: ActionIx) {
-    mask[action / 64] &= !(1 << (action % 64));
+    mask[action / WORD] &= !(1 << (action % WORD));
 }
 
 /// Whether an action's bit is set.
 #[inline(always)]
 pub(super) fn contains(mask: &[u64], action: ActionIx) -> bool {
-    mask[action / 64] & (1 << (action % 64)) != 0
+    mask[action / WORD] & (1 << (action % WORD)) != 0
 }
 
-/// The actions of a bit set in ascending order.
+/// An iterator over the actions of a bit set.
 pub(super) struct Actions<'a> {
     words: std::slice::Iter<'a, u64>,
     /// What is left of the word that was taken last.
@@ -75,6 +75,7 @@ pub(super) struct Actions<'a> {
     end: ActionIx,
 }
 
+/// The actions of a bit set in ascending order.
 pub(super) fn actions(mask: &[u64]) -> Actions<'_> {
     Actions { words: mask.iter(), bits: 0, end: 0 }
 }
@@ -86,9 +87,9 @@ impl Iterator for Actions<'_> {
     fn next(&mut self) -> Option<ActionIx> {
         while self.bits == 0 {
             self.bits = *self.words.next()?;
-            self.end += 64;
+            self.end += WORD;
         }
-        let action = self.end - 64 + self.bits.trailing_zeros() as usize;
+        let action = self.end - WORD + self.bits.trailing_zeros() as usize;
         self.bits &= self.bits - 1;
         Some(action)
     }

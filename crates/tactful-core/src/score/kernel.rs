@@ -85,11 +85,11 @@ impl Weights {
     /// fetches the others by itself.
     #[inline(always)]
     pub fn prefetch(&self, action: usize) {
-        let first = self.rows.as_ptr().wrapping_add(action * self.columns.div_ceil(LANES));
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: a hint, which reads nothing, wherever it points; SSE is part of x86-64.
-        unsafe {
-            _mm_prefetch::<_MM_HINT_T0>(first.cast());
+        {
+            let first = self.rows.as_ptr().wrapping_add(action * self.columns.div_ceil(LANES));
+            // SAFETY: a hint, which reads nothing, wherever it points; SSE is part of x86-64.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(first.cast()) }
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::{
     ffi::OsStr,
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     path::Path,
     process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio},
     thread::{self, JoinHandle},
@@ -14,6 +14,18 @@ use std::{
 const CALL_MAX: Duration = Duration::from_secs(60);
 /// How often a process is asked whether it has ended.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// Reads the first line and closes the pipe, as `head -n 1` does; answers the line, and how the program took it.
+pub(crate) fn first_line(mut command: Command) -> (String, Option<i32>, String) {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary runs");
+    let (mut line, mut told) = (String::new(), String::new());
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+    let status = wait(&mut child, CALL_MAX);
+    end(&mut child);
+    child.stderr.take().expect("a pipe").read_to_string(&mut told).expect("text");
+    (line, status.and_then(|status| status.code()), told)
+}
 
 /// A call on its way.
 pub(crate) struct Call {
