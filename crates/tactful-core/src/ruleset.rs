@@ -254,11 +254,11 @@ impl std::ops::Deref for Ruleset {
 }
 
 impl Compiled {
-    /// The treatment of an action for a placement, if it has one.
+    /// Which of an action's treatments serves a placement, if one does.
     #[must_use]
-    pub fn treatment(&self, action: ActionIx, placement: PlacementIx) -> Option<&Treatment> {
+    pub fn treatment(&self, action: ActionIx, placement: PlacementIx) -> Option<usize> {
         let channel = &self.placements[placement].channel;
-        self.actions[action].treatments.iter().find(|treatment| treatment.serves(channel, placement))
+        self.actions[action].treatments.iter().position(|treatment| treatment.serves(channel, placement))
     }
 
     /// The value of a field in words, or nothing if it is missing.

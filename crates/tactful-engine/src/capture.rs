@@ -96,7 +96,7 @@ pub(crate) fn capture(
     let decision = DecisionBody {
         decision_id: external.external_decision_id.clone(),
         decided_ms: external.decided_ms,
-        slots: view.slot_bytes(),
+        packed_slots: view.packed_slots(),
         fields: floats_to_bytes(&fields),
         layout: ruleset.layout_hash,
         chosen: vec![chosen],

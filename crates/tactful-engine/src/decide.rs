@@ -1,22 +1,22 @@
 //! One decision on live state: view, decide, identify, seal, record. No lock is held across an
 //! await, and nothing here waits.
 
+mod record;
+
 use std::sync::Arc;
 
 use metrics::counter;
-use tactful_core::decide::{ContextValue, Decision, Request, RequestText, Selection, decide};
+use tactful_core::decide::{ContextValue, Decision, Request, RequestText, Shown, decide};
 use tactful_core::layout::FieldKind;
 use tactful_core::limits::{COUNT_MAX, FIELDS_MAX, ID_BYTES_MAX, PLACEMENTS_MAX, SLOTS_MAX};
-use tactful_core::ruleset::Ruleset;
+use tactful_core::ruleset::PlacementIx;
 use tactful_core::state::{CustomerView, Value};
-use tactful_proto::storage::record::Body;
-use tactful_proto::storage::{ChosenBody, DecisionBody, OutcomeToken, Record};
-use tactful_proto::v1;
+use tactful_proto::storage::OutcomeToken;
 
 use crate::clock::now_ms;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::record::{Domain, message_hash};
+use crate::model::Current;
 
 /// Longest request that a record holds.
 const REQUEST_BYTES_MAX: usize = 512 << 10;
@@ -26,7 +26,7 @@ const CHOSEN_BYTES_MAX: usize = 4 * ID_BYTES_MAX + 64;
 const RECORD_REST_BYTES: usize = 8 * ID_BYTES_MAX;
 const _: () = assert!(
     REQUEST_BYTES_MAX
-        + 8 * SLOTS_MAX
+        + 9 * SLOTS_MAX
         + 4 * FIELDS_MAX
         + PLACEMENTS_MAX * COUNT_MAX * CHOSEN_BYTES_MAX
         + RECORD_REST_BYTES
@@ -57,9 +57,9 @@ pub struct Decided {
     /// The decision.
     pub decision: Decision,
     /// The ruleset that made it.
-    pub ruleset: Ruleset,
-    /// Outcome tokens by placement and slot; empty for a what-if.
-    pub tokens: Vec<Vec<String>>,
+    pub ruleset: Arc<Current>,
+    /// Outcome tokens of all that is shown, in its order; empty for a what-if.
+    pub tokens: Vec<String>,
     /// `now` of the decision, milliseconds since 1970.
     pub now_ms: i64,
     /// Latest event time folded into the customer's partition, milliseconds since 1970; 0 if none.
@@ -75,7 +75,7 @@ impl Engine {
     /// If fields of the request are wrong.
     pub fn decide(&self, command: &DecideCommand<'_>) -> Result<Arc<Decided>, Error> {
         check_names(&command.text)?;
-        let ruleset = Ruleset::clone(&self.slot.load());
+        let ruleset = self.slot.load_full();
         let request = Request::resolve(&ruleset, &command.text).map_err(Error::Invalid)?;
         let now_ms = now_ms();
         let make = || Arc::new(self.decide_now(ruleset, &request, command, now_ms));
@@ -85,7 +85,13 @@ impl Engine {
         Ok(self.replies.get_or_decide((command.text.subject_id, command.request_id), now_ms, make))
     }
 
-    fn decide_now(&self, ruleset: Ruleset, request: &Request, command: &DecideCommand<'_>, now_ms: i64) -> Decided {
+    fn decide_now(
+        &self,
+        ruleset: Arc<Current>,
+        request: &Request,
+        command: &DecideCommand<'_>,
+        now_ms: i64,
+    ) -> Decided {
         let subject_id = request.subject_id.as_str();
         let view = self.store.view(&ruleset.schema, subject_id, now_ms);
         let seed = self.tokens.next_seed();
@@ -117,7 +123,7 @@ impl Engine {
             self.recorder.leave_out();
             return false;
         }
-        self.recorder.record(&record(decided, view, command, seed))
+        self.recorder.record(command.text.subject_id, record::encode(decided, view, command, seed))
     }
 
     /// What is missing right now.
@@ -132,25 +138,23 @@ impl Engine {
         codes
     }
 
-    fn seal(&self, subject_id: &str, decided: &Decided) -> Vec<Vec<String>> {
-        let ruleset = &decided.ruleset;
-        let seal = |placement: &str, shown: &tactful_core::decide::Shown| {
-            let token = OutcomeToken {
-                decision_id: decided.id.clone(),
-                action_id: ruleset.actions[shown.action].id.clone(),
-                placement: placement.into(),
-                ruleset: ruleset.hash(),
-                selection_probability: shown.selection_probability,
-            };
-            self.tokens.seal(subject_id, &token)
-        };
-        let placements = decided.decision.placements.iter();
-        placements
-            .map(|placement| {
-                let id = &ruleset.placements[placement.placement].id;
-                placement.shown.iter().map(|shown| seal(id, shown)).collect()
-            })
-            .collect()
+    fn seal(&self, subject_id: &str, decided: &Decided) -> Vec<String> {
+        let mut sealer = self.tokens.sealer(subject_id);
+        let mut rest = OutcomeToken { decision_id: decided.id.clone(), ..OutcomeToken::default() };
+        let mut tokens = Vec::with_capacity(decided.shown().count());
+        for (placement, shown) in decided.shown() {
+            rest.selection_probability = shown.selection_probability;
+            tokens.push(sealer.seal(&decided.ruleset.pieces.token(shown.action, placement), &rest));
+        }
+        tokens
+    }
+}
+
+impl Decided {
+    /// All that is shown, with its placement.
+    fn shown(&self) -> impl Iterator<Item = (PlacementIx, &Shown)> {
+        let placements = self.decision.placements.iter();
+        placements.flat_map(|placement| placement.shown.iter().map(|shown| (placement.placement, shown)))
     }
 }
 
@@ -175,70 +179,6 @@ fn is_long(name: &str) -> bool {
 
 fn name_too_long(field: String, name: &str) -> Error {
     Error::field(field, format!("has a name of {} bytes, at most {ID_BYTES_MAX} are allowed", name.len()))
-}
-
-/// The record of a decision with the complete view that it was made on.
-fn record(decided: &Decided, view: &CustomerView, command: &DecideCommand<'_>, seed: u64) -> Record {
-    let ruleset = &decided.ruleset;
-    let body = DecisionBody {
-        decision_id: decided.id.clone(),
-        decided_ms: decided.now_ms,
-        seed,
-        ruleset: ruleset.hash(),
-        model_version: ruleset.bank().map_or_else(String::new, |bank| bank.version().into()),
-        slots: view.slot_bytes(),
-        fields: decided.decision.field_bytes(),
-        layout: ruleset.layout_hash,
-        chosen: chosen(decided),
-        selection: match decided.decision.selection {
-            Selection::Best => v1::Selection::Best,
-            Selection::Holdout => v1::Selection::Holdout,
-        }
-        .into(),
-        external: false,
-        matter_id: command.matter_id.into(),
-        request: command.encoded.clone(),
-        purposes: view.purposes,
-    };
-    Record {
-        // A retried append that had come through after all takes effect once.
-        message_hash: message_hash(Domain::Decision, &decided.id),
-        subject_id: command.text.subject_id.into(),
-        received_ms: decided.now_ms,
-        body: Some(Body::Decision(body)),
-    }
-}
-
-/// The shown slots; a placement in which silence won counts as the action `none`.
-fn chosen(decided: &Decided) -> Vec<ChosenBody> {
-    let ruleset = &decided.ruleset;
-    let mut chosen = Vec::new();
-    for placement in &decided.decision.placements {
-        let definition = &ruleset.placements[placement.placement];
-        for shown in &placement.shown {
-            let action = &ruleset.actions[shown.action];
-            chosen.push(ChosenBody {
-                action_id: action.id.clone(),
-                placement: definition.id.clone(),
-                channel: definition.channel.clone(),
-                slot: shown.slot as u32,
-                selection_probability: shown.selection_probability,
-                acceptance_probability: shown.scored.acceptance,
-                priority: shown.scored.priority,
-                group: action.group.clone(),
-            });
-        }
-        if placement.shown.is_empty() {
-            chosen.push(ChosenBody {
-                action_id: tactful_core::ruleset::NO_ACTION.into(),
-                placement: definition.id.clone(),
-                channel: definition.channel.clone(),
-                selection_probability: 1.0,
-                ..ChosenBody::default()
-            });
-        }
-    }
-    chosen
 }
 
 fn count(decided: &Decided) {

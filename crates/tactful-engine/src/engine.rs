@@ -17,7 +17,7 @@ use crate::applier::Applier;
 use crate::capture::Captures;
 use crate::clock::now_ms;
 use crate::error::Error;
-use crate::model::{Slot, note_layout, read_control, restore};
+use crate::model::{Current, Slot, note_layout, read_control, restore};
 use crate::options::Options;
 use crate::recorder::Recorder;
 use crate::replies::Replies;
@@ -38,7 +38,7 @@ pub struct Engine {
     pub(crate) replies: Replies,
     pub(crate) tokens: Tokens,
     pub(crate) model_turn: tokio::sync::Mutex<()>,
-    pub(crate) retired: Mutex<Option<Arc<Ruleset>>>,
+    pub(crate) retired: Mutex<Option<Arc<Current>>>,
     runtime: Handle,
     progress: Vec<(Offset, watch::Receiver<Offset>)>,
     /// Whether every partition has applied what the log held at the start.

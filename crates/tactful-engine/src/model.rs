@@ -1,6 +1,7 @@
 //! The slot that holds the ruleset, and models that come into it: checked off the hot path, kept in
 //! the log as blob and control entry, then swapped in by one pointer. A bad one never gets there.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
@@ -17,24 +18,52 @@ use tactful_proto::storage::{ControlRecord, LayoutField, LayoutUsed, ModelLoaded
 use crate::clock::now_ms;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::pieces::Pieces;
 
 /// The ruleset that decides, swapped as a whole.
 pub(crate) struct Slot {
-    current: ArcSwap<Ruleset>,
+    current: ArcSwap<Current>,
+}
+
+/// The ruleset that decides, with what it says in every reply and record.
+#[derive(Debug)]
+pub struct Current {
+    ruleset: Ruleset,
+    /// Pieces of messages.
+    pub pieces: Pieces,
+}
+
+impl Current {
+    fn new(ruleset: Ruleset) -> Self {
+        Self { pieces: Pieces::new(&ruleset), ruleset }
+    }
+}
+
+impl Deref for Current {
+    type Target = Ruleset;
+
+    fn deref(&self) -> &Ruleset {
+        &self.ruleset
+    }
 }
 
 impl Slot {
     pub(crate) fn new(ruleset: Ruleset) -> Self {
-        Self { current: ArcSwap::from_pointee(ruleset) }
+        Self { current: ArcSwap::from_pointee(Current::new(ruleset)) }
     }
 
     /// The current ruleset: one atomic load. Not to be held across an await.
-    pub(crate) fn load(&self) -> Guard<Arc<Ruleset>> {
+    pub(crate) fn load(&self) -> Guard<Arc<Current>> {
         self.current.load()
     }
 
-    fn swap(&self, ruleset: Ruleset) -> Arc<Ruleset> {
-        self.current.swap(Arc::new(ruleset))
+    /// The current ruleset, to be kept.
+    pub(crate) fn load_full(&self) -> Arc<Current> {
+        self.current.load_full()
+    }
+
+    fn swap(&self, current: Current) -> Arc<Current> {
+        self.current.swap(Arc::new(current))
     }
 }
 
@@ -59,9 +88,9 @@ impl Engine {
     pub async fn load_model(&self, bytes: Bytes) -> Result<LoadedModel, Error> {
         // One load at a time: the control log and the slot change in the same order.
         let _turn = self.model_turn.lock().await;
-        let current = Ruleset::clone(&self.slot.load());
-        let checked = Bytes::clone(&bytes);
-        let fitted = tokio::task::spawn_blocking(move || fit(&current, &checked)).await.map_err(|_| Error::Closed)?;
+        let (current, checked) = (self.ruleset(), Bytes::clone(&bytes));
+        let fit = move || fit(&current, &checked).map(|(ruleset, loaded)| (Current::new(ruleset), loaded));
+        let fitted = tokio::task::spawn_blocking(fit).await.map_err(|_| Error::Closed)?;
         let (ruleset, loaded) =
             fitted.inspect_err(|_| counter!("tactful_model_swap_total", "result" => "refused").increment(1))?;
         let sha256 = self.log.put_blob(bytes).await?;

@@ -60,10 +60,10 @@ impl Recorder {
         (Self { partitions, queue, state: Arc::clone(&state) }, RecorderTask { log, records, state })
     }
 
-    /// Queues a record. False if the queue is full: the decision is then unlogged. It is encoded here,
-    /// so that one piece of memory goes to the other thread instead of dozens.
-    pub(crate) fn record(&self, record: &Record) -> bool {
-        let queued = self.queue.try_send(Queued::record(record, self.partitions)).is_ok();
+    /// Queues an encoded record. False if the queue is full: the decision is then unlogged.
+    pub(crate) fn record(&self, subject_id: &str, record: Vec<u8>) -> bool {
+        let partition = Partition::Data(hash::partition(subject_id, self.partitions));
+        let queued = self.queue.try_send(Queued::Record(partition, record.into())).is_ok();
         if !queued {
             self.state.count_unlogged(1);
         }

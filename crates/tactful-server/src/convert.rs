@@ -1,13 +1,11 @@
-//! Wire messages to core values and back, for decisions and customers: the only place.
+//! Wire messages to core values and back, for requests and customers: with the replies of decisions in
+//! [`crate::reply`] the only place.
 
 use prost_types::Timestamp;
-use tactful_core::decide::{
-    Explain, PlacementDecision, PlacementReason, RequestText, Scored, Selection, Shown, Stage, Trace,
-};
+use tactful_core::decide::{Explain, RequestText};
 use tactful_core::layout::FieldKind;
-use tactful_core::score::Source;
 use tactful_core::state::{InteractionKind, MatterReading, MatterState, ReadingState, Value};
-use tactful_engine::{CustomerContext, Decided, FeatureLine, TimelineEntry};
+use tactful_engine::{CustomerContext, FeatureLine, TimelineEntry};
 use tactful_proto::v1;
 use tactful_proto::v1::value::Kind;
 
@@ -37,125 +35,6 @@ fn core_value(kind: &Kind) -> Value<'_> {
         Kind::Number(number) => Value::Number(*number),
         Kind::Text(text) => Value::Text(text),
         Kind::Flag(flag) => Value::Flag(*flag),
-    }
-}
-
-/// The reply to a Decide.
-pub(crate) fn decide_response(decided: &Decided) -> v1::DecideResponse {
-    let (decision, ruleset) = (&decided.decision, &decided.ruleset);
-    let placements = decision.placements.iter().enumerate();
-    v1::DecideResponse {
-        decision_id: decided.id.clone(),
-        placements: placements.map(|(position, placement)| placement_result(decided, position, placement)).collect(),
-        ruleset_version: format!("{:016x}", ruleset.hash()),
-        model_version: ruleset.bank().map_or_else(String::new, |bank| bank.version().into()),
-        feature_watermark: (decided.watermark_ms > 0).then(|| timestamp(decided.watermark_ms)),
-        degraded: !decided.degraded.is_empty(),
-        degraded_reasons: decided.degraded.iter().map(|code| (*code).into()).collect(),
-        server_time: Some(timestamp(decided.now_ms)),
-        cold_start: decision.cold_start,
-        selection: match decision.selection {
-            Selection::Best => v1::Selection::Best,
-            Selection::Holdout => v1::Selection::Holdout,
-        }
-        .into(),
-        skipped: decision.skipped.iter().map(skipped).collect(),
-        candidates: decision.traces.iter().map(|trace| candidate_trace(decided, trace)).collect(),
-    }
-}
-
-fn skipped(skipped: &tactful_core::decide::Skipped) -> v1::SkippedAction {
-    v1::SkippedAction { action_id: skipped.action.clone(), reason: skipped.reason.code().into() }
-}
-
-fn placement_result(decided: &Decided, position: usize, result: &PlacementDecision) -> v1::PlacementResult {
-    let placement = &decided.ruleset.placements[result.placement];
-    let (reason, fallback) = match result.reason {
-        PlacementReason::Decided => (v1::PlacementReason::Decided, None),
-        PlacementReason::NoAction => (v1::PlacementReason::NoAction, None),
-        PlacementReason::Fallback => (v1::PlacementReason::Fallback, Some(&placement.fallback)),
-    };
-    let shown = result.shown.iter();
-    v1::PlacementResult {
-        placement: placement.id.clone(),
-        actions: shown.map(|shown| shown_action(decided, position, result.placement, shown)).collect(),
-        reason: reason.into(),
-        fallback_content: fallback.cloned().unwrap_or_default(),
-        interruption_cost: placement.interruption_cost,
-    }
-}
-
-fn shown_action(decided: &Decided, position: usize, placement: usize, shown: &Shown) -> v1::ShownAction {
-    let action = &decided.ruleset.actions[shown.action];
-    let content = decided.ruleset.treatment(shown.action, placement).map(|treatment| treatment.content.clone());
-    let token = decided.tokens.get(position).and_then(|slots| slots.get(shown.slot));
-    v1::ShownAction {
-        action_id: action.id.clone(),
-        content: content.unwrap_or_default(),
-        slot: shown.slot as i32,
-        priority: shown.scored.priority,
-        factors: Some(factors(&shown.scored)),
-        score_source: source(shown.scored.source).into(),
-        selection_probability: shown.selection_probability,
-        reasons: shown.reasons.clone(),
-        outcome_token: token.cloned().unwrap_or_default(),
-        significant_effect: action.significant_effect,
-        kind: action.kind.name().into(),
-    }
-}
-
-fn factors(scored: &Scored) -> v1::Factors {
-    v1::Factors {
-        acceptance_probability: scored.acceptance,
-        value: scored.value,
-        context_weight: scored.context,
-        lever: scored.lever,
-    }
-}
-
-fn source(source: Source) -> v1::ScoreSource {
-    match source {
-        Source::Action => v1::ScoreSource::Action,
-        Source::Group => v1::ScoreSource::Group,
-        Source::Global => v1::ScoreSource::Global,
-        Source::Prior => v1::ScoreSource::Prior,
-    }
-}
-
-fn candidate_trace(decided: &Decided, trace: &Trace) -> v1::CandidateTrace {
-    let ruleset = &decided.ruleset;
-    let rule = trace.rule.map(|rule| &ruleset.rules[rule]);
-    let contributions = trace.contributions.iter().map(|(field, logit)| v1::Contribution {
-        feature: ruleset.layout.fields()[*field].name.clone(),
-        logit: *logit,
-        value: field_value(&ruleset.layout.fields()[*field].kind, decided.decision.fields[*field].into()),
-    });
-    v1::CandidateTrace {
-        action_id: ruleset.actions[trace.action].id.clone(),
-        stage: stage(trace.stage).into(),
-        rule_id: rule.map_or_else(String::new, |rule| rule.id.clone()),
-        rule_version: rule.map_or_else(String::new, |rule| format!("{:016x}", rule.version)),
-        detail: trace.detail.clone(),
-        priority: trace.scored.priority,
-        factors: Some(factors(&trace.scored)),
-        score_source: source(trace.scored.source).into(),
-        contributions: contributions.collect(),
-        intercept: trace.intercept,
-    }
-}
-
-fn stage(stage: Stage) -> v1::Stage {
-    match stage {
-        Stage::Candidate => v1::Stage::Candidate,
-        Stage::Purpose => v1::Stage::Purpose,
-        Stage::Validity => v1::Stage::Validity,
-        Stage::Eligibility => v1::Stage::Eligibility,
-        Stage::Applicability => v1::Stage::Applicability,
-        Stage::Suitability => v1::Stage::Suitability,
-        Stage::Score => v1::Stage::Score,
-        Stage::Arbitration => v1::Stage::Arbitration,
-        Stage::Interruption => v1::Stage::Interruption,
-        Stage::Shown => v1::Stage::Shown,
     }
 }
 
@@ -190,7 +69,7 @@ fn feature_reading(line: FeatureLine) -> v1::FeatureReading {
 }
 
 /// A field's value in its kind; none if it is missing.
-fn field_value(kind: &FieldKind, value: f64) -> Option<v1::Value> {
+pub(crate) fn field_value(kind: &FieldKind, value: f64) -> Option<v1::Value> {
     let kind = match kind {
         _ if value.is_nan() => return None,
         FieldKind::Number => Kind::Number(value),

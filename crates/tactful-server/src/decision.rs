@@ -10,19 +10,24 @@ use metrics::histogram;
 use prost::Message;
 use tactful_core::limits::{BATCH_MAX, ID_BYTES_MAX, ITEMS_MAX};
 use tactful_engine::{DecideCommand, Engine, Error};
-use tactful_proto::v1;
 use tactful_proto::v1::decision_service_server::DecisionService;
+use tactful_proto::{Encoded, put_bytes, put_message, v1};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use tonic_types::StatusExt;
 
 use crate::admission::Deadline;
-use crate::convert::{decide_response, millis, request_text};
+use crate::convert::{millis, request_text};
+use crate::reply::decide_response;
 use crate::status;
 
 /// Pages of an export that may wait for a slow reader.
 const PAGES_MAX: usize = 4;
+/// Fields of `BatchDecideResponse` and `BatchDecideResult`.
+const RESULTS: u32 = 1;
+const RESPONSE: u32 = 1;
+const ERROR: u32 = 2;
 
 /// Decides, records outcomes, exports.
 pub(crate) struct Decisions {
@@ -32,7 +37,7 @@ pub(crate) struct Decisions {
 
 impl Decisions {
     #[allow(clippy::result_large_err, reason = "tonic's own error type")]
-    fn decide_one(&self, mut request: v1::DecideRequest) -> Result<v1::DecideResponse, Status> {
+    fn decide_one(&self, mut request: v1::DecideRequest) -> Result<Encoded, Status> {
         let started = Instant::now();
         for (field, text) in [("request_id", &request.request_id), ("matter_id", &request.matter_id)] {
             if text.len() > ID_BYTES_MAX {
@@ -65,27 +70,24 @@ fn encoded(request: &mut v1::DecideRequest) -> Vec<u8> {
 
 #[tonic::async_trait]
 impl DecisionService for Decisions {
-    async fn decide(&self, request: Request<v1::DecideRequest>) -> Result<Response<v1::DecideResponse>, Status> {
+    async fn decide(&self, request: Request<v1::DecideRequest>) -> Result<Response<Encoded>, Status> {
         Deadline::check(&request)?;
         self.decide_one(request.into_inner()).map(Response::new)
     }
 
-    async fn batch_decide(
-        &self,
-        request: Request<v1::BatchDecideRequest>,
-    ) -> Result<Response<v1::BatchDecideResponse>, Status> {
+    async fn batch_decide(&self, request: Request<v1::BatchDecideRequest>) -> Result<Response<Encoded>, Status> {
         Deadline::check(&request)?;
         let requests = request.into_inner().requests;
         if requests.is_empty() || requests.len() > BATCH_MAX {
             return Err(status::field("requests", &format!("has {} entries, give 1 to {BATCH_MAX}", requests.len())));
         }
-        let mut results = Vec::with_capacity(requests.len());
+        let mut response = Vec::new();
         for (index, request) in requests.into_iter().enumerate() {
-            results.push(batch_result(index, self.decide_one(request)));
+            put_result(index, self.decide_one(request), &mut response);
             // One decision is short; other calls of this thread get their turn in between.
             tokio::task::yield_now().await;
         }
-        Ok(Response::new(v1::BatchDecideResponse { results }))
+        Ok(Response::new(Encoded(response)))
     }
 
     async fn record_outcomes(
@@ -130,20 +132,23 @@ impl DecisionService for Decisions {
     }
 }
 
-fn batch_result(index: usize, result: Result<v1::DecideResponse, Status>) -> v1::BatchDecideResult {
-    use v1::batch_decide_result::Result as Answer;
-    let answer = match result {
-        Ok(response) => Answer::Response(response),
-        Err(status) => {
-            let details = status.get_error_details();
-            let violation = details.bad_request().and_then(|bad| bad.field_violations.first());
-            Answer::Error(v1::ItemError {
-                index: index as i64,
-                reason: details.error_info().map_or_else(String::new, |info| info.reason.clone()),
-                field: violation.map_or_else(String::new, |violation| violation.field.clone()),
-                message: status.message().into(),
-            })
-        }
-    };
-    v1::BatchDecideResult { result: Some(answer) }
+/// Appends a `BatchDecideResult`.
+fn put_result(index: usize, result: Result<Encoded, Status>, response: &mut Vec<u8>) {
+    let mut encoded = Vec::new();
+    match result {
+        Ok(reply) => put_bytes(RESPONSE, &reply.0, &mut encoded),
+        Err(status) => put_message(ERROR, &[], &item_error(index, &status), &mut encoded),
+    }
+    put_bytes(RESULTS, &encoded, response);
+}
+
+fn item_error(index: usize, status: &Status) -> v1::ItemError {
+    let details = status.get_error_details();
+    let violation = details.bad_request().and_then(|bad| bad.field_violations.first());
+    v1::ItemError {
+        index: index as i64,
+        reason: details.error_info().map_or_else(String::new, |info| info.reason.clone()),
+        field: violation.map_or_else(String::new, |violation| violation.field.clone()),
+        message: status.message().into(),
+    }
 }

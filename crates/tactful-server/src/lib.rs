@@ -11,6 +11,7 @@ mod http;
 mod incoming;
 mod model;
 mod options;
+mod reply;
 mod serve;
 mod status;
 pub mod telemetry;

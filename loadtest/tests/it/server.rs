@@ -11,9 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tactful_proto::Encoded;
 use tactful_proto::v1::{
-    BatchDecideRequest, BatchDecideResponse, DecideRequest, DecideResponse, ExportDecisionsRequest,
-    ExportDecisionsResponse, RecordOutcomesRequest, RecordOutcomesResponse,
+    BatchDecideRequest, DecideRequest, DecideResponse, ExportDecisionsRequest, ExportDecisionsResponse,
+    RecordOutcomesRequest, RecordOutcomesResponse,
     decision_service_server::{DecisionService, DecisionServiceServer},
 };
 use tokio::sync::oneshot;
@@ -89,7 +90,7 @@ struct Scripted {
 
 #[tonic::async_trait]
 impl DecisionService for Scripted {
-    async fn decide(&self, request: Request<DecideRequest>) -> Result<Response<DecideResponse>, Status> {
+    async fn decide(&self, request: Request<DecideRequest>) -> Result<Response<Encoded>, Status> {
         let count = self.count.fetch_add(1, Relaxed) + 1;
         let due = |every: Option<u64>| every.is_some_and(|every| count.is_multiple_of(every));
         if let Some((after, stall)) = self.behaviour.stall_after
@@ -105,10 +106,11 @@ impl DecisionService for Scripted {
         if due(self.behaviour.refuse_every) {
             return Err(Status::resource_exhausted("scripted"));
         }
-        Ok(Response::new(DecideResponse { decision_id: request.into_inner().subject_id, ..DecideResponse::default() }))
+        let reply = DecideResponse { decision_id: request.into_inner().subject_id, ..DecideResponse::default() };
+        Ok(Response::new(Encoded::of(&reply)))
     }
 
-    async fn batch_decide(&self, _: Request<BatchDecideRequest>) -> Result<Response<BatchDecideResponse>, Status> {
+    async fn batch_decide(&self, _: Request<BatchDecideRequest>) -> Result<Response<Encoded>, Status> {
         Err(Status::unimplemented("only Decide is measured"))
     }
 

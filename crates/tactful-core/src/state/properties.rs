@@ -121,6 +121,18 @@ proptest! {
     }
 
     #[test]
+    fn packed_slots_hold_every_slot(slots in prop::collection::vec(prop_oneof![Just(0), any::<u64>()], 0..40)) {
+        let view = CustomerView { slots, ..CustomerView::unknown(&schema()) };
+        let packed = view.packed_slots();
+        let (bits, words) = packed.split_at(view.slots.len().div_ceil(8));
+        let mut words = words.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
+        let is_set = |at: usize| bits[at / 8] >> (at % 8) & 1 == 1;
+        let unpacked: Vec<u64> = (0..view.slots.len()).map(|at| if is_set(at) { words.next().unwrap() } else { 0 }).collect();
+        prop_assert_eq!(&unpacked, &view.slots);
+        prop_assert_eq!(packed.len(), bits.len() + 8 * unpacked.iter().filter(|slot| **slot != 0).count());
+    }
+
+    #[test]
     fn matters_agree_with_the_oracle(entries in entries(), ahead in 0i64..300) {
         let (schema, now_s) = (schema(), START_S + SPAN_S + ahead);
         let (names, row) = fed(&schema, &entries);

@@ -104,12 +104,21 @@ impl CustomerView {
         if allowed { feature.rule.total(feature.slots(&self.slots)) } else { None }
     }
 
-    /// The slots as a record holds them: 8 bytes each, little endian. One allocation.
+    /// The slots as a record holds them: a bit for each, lowest first, that tells whether it is other than
+    /// 0, and then those that are, 8 bytes each, little endian. One allocation.
     #[must_use]
-    pub fn slot_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![0; self.slots.len() * size_of::<Slot>()];
-        bytes.as_chunks_mut().0.iter_mut().zip(&self.slots).for_each(|(chunk, slot)| *chunk = slot.to_le_bytes());
-        bytes
+    pub fn packed_slots(&self) -> Vec<u8> {
+        let mut end = self.slots.len().div_ceil(8);
+        let mut packed = vec![0; end + self.slots.len() * size_of::<Slot>()];
+        for (at, slot) in self.slots.iter().enumerate() {
+            // Written in any case: the next one takes the place of a 0.
+            packed[end..end + size_of::<Slot>()].copy_from_slice(&slot.to_le_bytes());
+            let is_set = *slot != 0;
+            packed[at / 8] |= u8::from(is_set) << (at % 8);
+            end += usize::from(is_set) * size_of::<Slot>();
+        }
+        packed.truncate(end);
+        packed
     }
 
     fn reading(&self, feature: &Feature, now_s: i64) -> Reading {

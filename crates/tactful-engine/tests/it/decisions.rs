@@ -4,7 +4,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use prost::Message;
 use tactful_engine::{Error, Options};
+use tactful_log::{Log, Partition};
+use tactful_proto::storage::record::Body;
+use tactful_proto::storage::{ChosenBody, Record};
 use tactful_proto::v1;
 use tactful_proto::v1::value::Kind;
 
@@ -33,11 +37,11 @@ async fn a_decision_is_recorded_with_features_probabilities_and_outcomes() {
     // Priorities: card 6, plus 2, help 1.5. The best goes first, none comes twice.
     assert_eq!((shown(&decided, 0), decided.decision.placements[1].shown.len()), ("card", 2));
     assert!(!decided.decision.cold_start && decided.degraded.is_empty());
-    let all: Vec<&String> = decided.tokens.iter().flatten().collect();
+    let all: Vec<&String> = decided.tokens.iter().collect();
     assert_eq!(all.len(), 3);
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 3, "every slot has a token of its own");
 
-    let (card, second) = (&decided.tokens[0][0], &decided.tokens[1][0]);
+    let (card, second) = (&decided.tokens[0], &decided.tokens[1]);
     ingest(
         engine,
         vec![
@@ -80,6 +84,48 @@ async fn a_decision_is_recorded_with_features_probabilities_and_outcomes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_record_holds_all_that_the_decision_was_made_on() {
+    let running = Running::new().await;
+    let engine = &running.engine;
+    ingest(engine, vec![aged("customer:1", 44.0, now_s() - 60)]).await;
+    let candidates = vec!["card", "plus", "help"];
+    let ask = Ask { placements: vec![("home", 0), ("desk", 0)], candidates, ..Ask::home("customer:1") };
+    let decided = ask.decide(engine).unwrap();
+    // An export waits until what was decided before is in the log.
+    export(engine).await;
+    let partition = Partition::Data(tactful_core::hash::partition("customer:1", running.log.partitions()));
+    let last = running.log.read(partition, 0, 100).await.unwrap().pop().unwrap();
+    let record = Record::decode(last.payload).unwrap();
+    assert_eq!((record.subject_id.as_str(), record.received_ms), ("customer:1", decided.now_ms));
+    let Some(Body::Decision(body)) = record.body else { panic!("not a decision") };
+    let ruleset = &decided.ruleset;
+    assert_eq!((&body.decision_id, body.decided_ms), (&decided.id, decided.now_ms));
+    assert_eq!((body.ruleset, body.layout, body.external), (ruleset.hash(), ruleset.layout_hash, false));
+    assert_eq!(v1::DecideRequest::decode(&*body.request).unwrap().candidate_actions, ask.candidates);
+    assert_eq!(body.fields, decided.decision.field_bytes());
+    assert_ne!(body.purposes, 0);
+    let slots = ruleset.schema.slot_count();
+    let set: u32 = body.packed_slots[..slots.div_ceil(8)].iter().map(|byte| byte.count_ones()).sum();
+    assert!(set > 0 && body.packed_slots.len() == slots.div_ceil(8) + 8 * set as usize, "{set} of {slots} slots");
+    let mut expected = Vec::new();
+    for placement in &decided.decision.placements {
+        let place = &ruleset.placements[placement.placement];
+        expected.extend(placement.shown.iter().map(|shown| ChosenBody {
+            action_id: ruleset.actions[shown.action].id.clone(),
+            placement: place.id.clone(),
+            channel: place.channel.clone(),
+            slot: shown.slot as u32,
+            selection_probability: shown.selection_probability,
+            acceptance_probability: shown.scored.acceptance,
+            priority: shown.scored.priority,
+            group: ruleset.actions[shown.action].group.clone(),
+        }));
+    }
+    assert_eq!(body.chosen, expected);
+    assert_eq!(body.chosen.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_customer_is_a_cold_start_and_counts_from_then_on() {
     let running = Running::new().await;
     let engine = &running.engine;
@@ -103,7 +149,7 @@ async fn an_outcome_is_attributed_even_without_the_decisions_record() {
     let decided = ask.decide(engine).unwrap();
     assert_eq!((decided.degraded.as_slice(), engine.unlogged()), (["UNLOGGED"].as_slice(), 1));
     assert_eq!(shown(&decided, 0), "card");
-    ingest(engine, vec![answer("customer:1", &decided.tokens[0][0], v1::OutcomeType::Accepted, "o1")]).await;
+    ingest(engine, vec![answer("customer:1", &decided.tokens[0], v1::OutcomeType::Accepted, "o1")]).await;
     assert!(export(engine).await.is_empty());
     let timeline = engine.context("customer:1").unwrap().timeline;
     assert_eq!(timeline.len(), 1);
@@ -136,7 +182,7 @@ async fn many_long_requests_are_all_recorded() {
 async fn a_token_is_good_for_its_subject_alone_and_unchanged() {
     let running = Running::new().await;
     let engine = &running.engine;
-    let token = decide(engine, "customer:1").tokens[0][0].clone();
+    let token = decide(engine, "customer:1").tokens[0].clone();
     let stolen = refused(engine, answer("customer:2", &token, v1::OutcomeType::Accepted, "")).await;
     assert_eq!((stolen.reason.as_str(), stolen.field.as_str()), ("TOKEN_INVALID", "outcome_token"));
     assert!(!stolen.message.contains("customer:") && !stolen.message.contains(&token));
@@ -205,7 +251,7 @@ async fn a_what_if_leaves_no_trace() {
     let ask = Ask { live: false, request_id: "r1", ..Ask::home("customer:1") };
     let tested = ask.decide(engine).unwrap();
     assert_eq!(shown(&tested, 0), "card");
-    assert!(tested.id.is_empty() && tested.tokens.iter().all(Vec::is_empty));
+    assert!(tested.id.is_empty() && tested.tokens.is_empty());
     settle(engine).await;
     assert!(export(engine).await.is_empty());
     assert_eq!(engine.digests(), before);

@@ -113,7 +113,7 @@ async fn a_restart_replays_to_the_same_state() {
         let ask = Ask { placements: vec![("home", 1), ("desk", 2)], ..Ask::home(&subject) };
         let decided = ask.decide(&running.engine).unwrap();
         assert!(decided.degraded.is_empty(), "{:?}", decided.degraded);
-        let tokens: Vec<&String> = decided.tokens.iter().flatten().collect();
+        let tokens: Vec<&String> = decided.tokens.iter().collect();
         shown += tokens.len() as f32;
         let report = answer(&subject, tokens[0], v1::OutcomeType::Rejected, &format!("outcome:{n}"));
         ingest(&running.engine, vec![report]).await;
@@ -143,7 +143,7 @@ async fn a_token_of_before_a_restart_is_still_good() {
     let running = Running::new().await;
     let decided = decide(&running.engine, "customer:1");
     let running = running.restart().await;
-    let report = answer("customer:1", &decided.tokens[0][0], v1::OutcomeType::Accepted, "o1");
+    let report = answer("customer:1", &decided.tokens[0], v1::OutcomeType::Accepted, "o1");
     ingest(&running.engine, vec![report]).await;
     assert_eq!(field(&running.engine, "customer:1", "contact.accepted_30d"), 1.0);
 }
