@@ -56,10 +56,11 @@ impl LogFailure {
     pub fn of(error: &tactful_log::Error) -> Self {
         use tactful_log::Error as Log;
         match error {
-            Log::Full { .. } => Self::Full,
+            Log::Full { .. } | Log::OutOfMemory { .. } => Self::Full,
             Log::Io { .. } | Log::Closed | Log::Overloaded { .. } | Log::Locked { .. } => Self::Unavailable,
             Log::Corrupt { .. } | Log::Trimmed { .. } | Log::BeyondTail { .. } => Self::Damaged,
             Log::NotALog { .. }
+            | Log::Unfit { .. }
             | Log::PartitionMismatch { .. }
             | Log::OutOfRange { .. }
             | Log::UnknownPartition { .. }

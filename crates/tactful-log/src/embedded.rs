@@ -16,25 +16,23 @@ use tokio::sync::oneshot;
 
 use self::{
     directory::Directory,
-    shared::{Shared, every_partition},
-    slots::Slots,
+    shared::Shared,
     store::{MetaKey, Sizes, Store},
-    tail::{Recent, Tail},
-    writer::{Command, Group, Writer},
+    writer::{Command, Writer},
 };
 use crate::{
-    BLOB_BYTES_MAX, ENTRY_BYTES_MAX, Entry, Error, GROUP_BYTES_MAX, GROUP_ENTRIES_MAX, LEASE_TTL_MAX, Lease, Log,
-    NAME_BYTES_MAX, Offset, PARTITIONS_MAX, Partition, VALUE_BYTES_MAX,
+    BLOB_BYTES_MAX, Entry, Error, Lease, Log, Offset, Partition,
+    bounds::{self, every_partition},
+    queue::Group,
+    slots::Slots,
+    tail::{Recent, Tail},
 };
 
 mod blobs;
 mod directory;
 mod leases;
-mod queue;
 mod shared;
-mod slots;
 mod store;
-mod tail;
 mod writer;
 
 /// Reads from the disk at the same time, and with those that wait.
@@ -81,8 +79,8 @@ impl EmbeddedLog {
     /// [`Error::Locked`] if it is open elsewhere, [`Error::PartitionMismatch`] if it was created with another
     /// number of partitions, [`Error::OutOfRange`], [`Error::Corrupt`], [`Error::Full`], [`Error::Io`].
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, Error> {
-        check_range("number of partitions", options.partitions.into(), (1, PARTITIONS_MAX.into()))?;
-        check_range("memtable bytes", options.memtable_bytes, MEMTABLE_BYTES)?;
+        bounds::partitions(options.partitions)?;
+        bounds::range("memtable bytes", options.memtable_bytes, MEMTABLE_BYTES)?;
         let log = Self::start(path.as_ref(), Some(options.partitions), options)?;
         let (stored, asked) = (log.partitions(), options.partitions);
         if stored != asked {
@@ -189,14 +187,7 @@ impl Log for EmbeddedLog {
     }
 
     async fn append(&self, entries: Vec<(Partition, Bytes)>) -> Result<Vec<Offset>, Error> {
-        Error::if_too_large("entries in a group", entries.len(), GROUP_ENTRIES_MAX)?;
-        let mut bytes = 0;
-        for (partition, payload) in &entries {
-            self.shared.index(*partition)?;
-            Error::if_too_large("payload bytes of an entry", payload.len(), ENTRY_BYTES_MAX)?;
-            bytes += payload.len();
-        }
-        Error::if_too_large("payload bytes of a group", bytes, GROUP_BYTES_MAX)?;
+        let bytes = bounds::group(&entries, self.partitions())?;
         if entries.is_empty() {
             return Ok(Vec::new());
         }
@@ -239,28 +230,28 @@ impl Log for EmbeddedLog {
     }
 
     async fn get_key(&self, key: &str) -> Result<Option<Bytes>, Error> {
-        Error::if_too_large("name bytes", key.len(), NAME_BYTES_MAX)?;
+        bounds::name(key)?;
         let key = MetaKey::User(key.to_owned());
         self.block(&self.disk_reads, move |shared| shared.get(&key)).await
     }
 
     async fn compare_and_set(&self, key: &str, expected: Option<Bytes>, value: Bytes) -> Result<bool, Error> {
-        Error::if_too_large("name bytes", key.len(), NAME_BYTES_MAX)?;
-        let longer = value.len().max(expected.as_ref().map_or(0, Bytes::len));
-        Error::if_too_large("value bytes", longer, VALUE_BYTES_MAX)?;
+        bounds::name(key)?;
+        let longer = bounds::values(expected.as_ref(), &value)?;
         let key = key.to_owned();
         self.call(2 * longer, move |writer| writer.compare_and_set(&key, expected, value)).await?
     }
 
     async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
-        Error::if_too_large("name bytes", name.len().max(holder.len()), NAME_BYTES_MAX)?;
-        check_ttl(ttl)?;
+        bounds::name(name)?;
+        bounds::name(holder)?;
+        bounds::ttl(ttl)?;
         let (name, holder) = (name.to_owned(), holder.to_owned());
         self.call(0, move |writer| writer.acquire_lease(&name, &holder, ttl)).await?
     }
 
     async fn renew_lease(&self, lease: &mut Lease, ttl: Duration) -> Result<bool, Error> {
-        check_ttl(ttl)?;
+        bounds::ttl(ttl)?;
         let (name, token) = (lease.name.clone(), lease.token);
         let renewed = self.call(0, move |writer| writer.renew_lease(&name, token, ttl)).await?;
         lease.expires_at = renewed.unwrap_or(lease.expires_at);
@@ -271,15 +262,6 @@ impl Log for EmbeddedLog {
         let (name, token) = (lease.name.clone(), lease.token);
         self.call(0, move |writer| writer.release_lease(&name, token)).await
     }
-}
-
-fn check_range(what: &'static str, value: u64, (least, most): (u64, u64)) -> Result<(), Error> {
-    if (least..=most).contains(&value) { Ok(()) } else { Err(Error::OutOfRange { what, value, least, most }) }
-}
-
-fn check_ttl(ttl: Duration) -> Result<(), Error> {
-    let seconds = usize::try_from(ttl.as_secs()).unwrap_or(usize::MAX);
-    Error::if_too_large("lease seconds", seconds, LEASE_TTL_MAX.as_secs() as usize)
 }
 
 #[cfg(test)]

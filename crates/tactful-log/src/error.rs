@@ -26,6 +26,18 @@ pub enum Error {
         /// The log's directory.
         path: PathBuf,
     },
+    /// Redis has no memory left for an entry. Appends succeed again once there is some.
+    #[error("{place} is out of memory: nothing of this write was kept; raise its maxmemory, or trim the log")]
+    OutOfMemory {
+        /// Address of the Redis.
+        place: String,
+    },
+    /// What is to hold the log would not keep it.
+    #[error("{what}")]
+    Unfit {
+        /// What is wrong, and how to mend it.
+        what: String,
+    },
     /// Another process, or this one, has the directory open.
     #[error(
         "log directory {} is in use by another process: stop the server that runs on it, read from that server instead, or choose another directory",

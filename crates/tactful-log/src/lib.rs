@@ -8,12 +8,19 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 
+mod bounds;
 pub mod conformance;
 mod embedded;
 mod error;
+mod queue;
+mod redis;
+mod slots;
+mod tail;
+mod unique;
 
 pub use embedded::{EmbeddedLog, Options};
 pub use error::Error;
+pub use redis::{RedisLog, RedisOptions, RedisServer};
 
 /// Data partitions of one log at most: one per hash slot of the partition function.
 pub const PARTITIONS_MAX: u16 = 16_384;

@@ -1,10 +1,10 @@
 //! What the checks need: a Rust toolchain with a linker, and git. The rest is optional.
 //!
-//! It names what is missing with the exact command that installs it, and installs nothing.
+//! It names what is missing with the exact command that installs it, and installs nothing but redis-server.
 
 use anyhow::{Context, Result};
 
-use super::{Console, Outcome};
+use super::{Console, Outcome, redis};
 use crate::workspace::Workspace;
 
 /// Something that must or may be there.
@@ -71,6 +71,9 @@ const NEEDS: [Need; 8] = [
 /// Looks for everything and says what is missing.
 pub(super) fn check(workspace: &Workspace, console: &Console) -> Result<Outcome> {
     let missing: Vec<&Need> = NEEDS.iter().filter(|need| !present(workspace, need)).collect();
+    if !redis::provide(console) {
+        console.note(&format!("optional: redis-server: {}", redis::INSTALL));
+    }
     for need in &missing {
         let level = if need.level == Level::Optional { "optional" } else { "missing" };
         console.note(&format!("{level}: {}: {}", need.name, need.install));

@@ -11,13 +11,11 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    hash::{BuildHasher, Hasher, RandomState},
     io::{ErrorKind, Write},
     path::{Path, PathBuf},
-    time::SystemTime,
 };
 
-use crate::Error;
+use crate::{Error, unique};
 
 const FORMAT: u32 = 1;
 
@@ -30,11 +28,7 @@ pub(crate) struct Manifest {
 
 impl Manifest {
     fn new(partitions: u16) -> Self {
-        // The hasher's keys come from the system's randomness; the time keeps a broken source from repeating.
-        let mut hasher = RandomState::new().build_hasher();
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        hasher.write_u128(now.as_nanos());
-        Self { partitions, epoch: hasher.finish() }
+        Self { partitions, epoch: unique::number() }
     }
 
     fn to_text(self) -> String {

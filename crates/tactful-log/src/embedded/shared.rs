@@ -11,12 +11,15 @@ use bytes::Bytes;
 use super::{
     blobs::Blobs,
     directory::Directory,
-    queue::Queue,
     store::{Fault, MetaKey, Sizes, Store},
-    tail::Tail,
     writer::Command,
 };
-use crate::{Entry, Error, Offset, Partition, READ_BYTES_MAX};
+use crate::{
+    Entry, Error, Offset, Partition, READ_BYTES_MAX,
+    bounds::{self, every_partition},
+    queue::Queue,
+    tail::Tail,
+};
 
 pub(crate) struct Shared {
     /// The open store, or why there is none at the moment.
@@ -47,12 +50,7 @@ impl Shared {
 
     /// Place of a partition among the tails.
     pub(crate) fn index(&self, partition: Partition) -> Result<usize, Error> {
-        let partitions = self.directory.manifest().partitions;
-        match partition {
-            Partition::Control => Ok(usize::from(partitions)),
-            Partition::Data(number) if number < partitions => Ok(usize::from(number)),
-            Partition::Data(_) => Err(Error::UnknownPartition { partition, partitions }),
-        }
+        bounds::index(partition, self.directory.manifest().partitions)
     }
 
     pub(crate) fn tail(&self, partition: Partition) -> Result<&Tail, Error> {
@@ -134,9 +132,4 @@ impl Shared {
             Err(error) => Err(error.clone()),
         }
     }
-}
-
-/// The data partitions in order, then the control partition.
-pub(crate) fn every_partition(partitions: u16) -> impl Iterator<Item = Partition> {
-    (0..partitions).map(Partition::Data).chain([Partition::Control])
 }

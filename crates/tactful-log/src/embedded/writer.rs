@@ -14,16 +14,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use tokio::sync::oneshot;
-
 use super::{
     leases::Leases,
-    queue::Room,
     shared::Shared,
     store::{Fault, MetaKey, Store},
 };
-use crate::{Entry, Error, Lease, Offset, Partition};
+use crate::{Entry, Error, Lease, Offset, Partition, queue::Group, tail::Tail};
+use bytes::Bytes;
 
 /// Payload bytes of one commit, unless one group alone is larger. Bounds how long the first caller waits.
 const COMMIT_BYTES_MAX: usize = 8 << 20;
@@ -38,16 +35,6 @@ pub(crate) enum Command {
     Append(Group),
     /// Anything rarer than an append.
     Run(Box<dyn FnOnce(&mut Writer) + Send>),
-}
-
-/// One caller's atomic group.
-pub(crate) struct Group {
-    pub(crate) entries: Vec<(Partition, Bytes)>,
-    /// Payload bytes of all entries.
-    pub(crate) bytes: usize,
-    pub(crate) reply: oneshot::Sender<Result<Vec<Offset>, Error>>,
-    /// Frees its place in the queue when the group is answered.
-    pub(crate) room: Room,
 }
 
 pub(crate) struct Writer {
@@ -79,14 +66,14 @@ impl Drop for Closer {
         self.0.queue.close();
         // After a panic: whoever waits for an answer hears that there will be none.
         drop(self.0.queue.take(Some(Duration::ZERO)));
-        self.0.tails().iter().for_each(super::tail::Tail::close);
+        self.0.tails().iter().for_each(|tail| tail.end(Error::Closed));
     }
 }
 
 impl Writer {
     /// `trimmed`: what an earlier process left to be removed.
     pub(crate) fn new(shared: Arc<Shared>, trimmed: VecDeque<(Partition, Range<Offset>)>) -> Self {
-        let tails: Vec<_> = shared.tails().iter().map(super::tail::Tail::offset).collect();
+        let tails: Vec<_> = shared.tails().iter().map(Tail::offset).collect();
         let fresh = tails.iter().map(|_| Vec::new()).collect();
         Self { shared, tails, fresh, leases: Leases::default(), trimmed, broken: None }
     }
@@ -158,7 +145,7 @@ impl Writer {
             }
             Err(error) => {
                 metrics::counter!("tactful_log_failed_commits_total").increment(1);
-                self.tails = self.shared.tails().iter().map(super::tail::Tail::offset).collect();
+                self.tails = self.shared.tails().iter().map(Tail::offset).collect();
                 for group in groups {
                     let _ = group.reply.send(Err(error.clone()));
                     drop(group.room);

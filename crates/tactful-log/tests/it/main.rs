@@ -12,3 +12,4 @@ mod embedded;
 mod kill;
 mod opening;
 mod rate;
+mod redis;

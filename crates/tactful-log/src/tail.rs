@@ -1,5 +1,5 @@
 //! The live end of one partition: where it begins and ends, who waits for more, and its newest entries
-//! in memory, so that an applier that keeps up never touches the disk. It refuses to hold more than its bytes.
+//! in memory, so that an applier that keeps up never touches the store. It refuses to hold more than its bytes.
 
 use std::{
     collections::VecDeque,
@@ -19,10 +19,10 @@ pub(crate) struct Tail {
     ring: Mutex<Ring>,
 }
 
-#[derive(Clone, Copy)]
 struct Published {
     tail: Offset,
-    closed: bool,
+    /// Why nothing will be published any more.
+    ended: Option<Error>,
 }
 
 /// The newest entries, oldest in front, without gaps.
@@ -44,7 +44,7 @@ pub(crate) enum Recent {
 impl Tail {
     pub(crate) fn new(first: Offset, tail: Offset, bytes_max: usize) -> Self {
         Self {
-            published: watch::Sender::new(Published { tail, closed: false }),
+            published: watch::Sender::new(Published { tail, ended: None }),
             first: AtomicU64::new(first),
             ring: Mutex::new(Ring { entries: VecDeque::new(), bytes: 0, bytes_max }),
         }
@@ -79,14 +79,26 @@ impl Tail {
         }
     }
 
-    /// Ends all waiting: nothing will be published any more.
-    pub(crate) fn close(&self) {
-        self.published.send_modify(|published| published.closed = true);
+    /// Ends all waiting: nothing will be published any more. Of several reasons the first stays.
+    pub(crate) fn end(&self, reason: Error) {
+        self.published.send_modify(|published| _ = published.ended.get_or_insert(reason));
     }
 
-    /// Answers a read from memory if possible. At most `limit` entries, within the bounds of one read.
+    /// Whether nothing will be published any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.published.borrow().ended.is_some()
+    }
+
+    /// Answers a read from memory if possible. At most `limit` entries, within the bounds of one read. What a
+    /// closed log holds can still be read, what a damaged one holds cannot.
     pub(crate) fn read(&self, after: Offset, limit: usize) -> Result<Recent, Error> {
-        let tail = self.offset();
+        let tail = {
+            let published = self.published.borrow();
+            match &published.ended {
+                None | Some(Error::Closed) => published.tail,
+                Some(damage) => return Err(damage.clone()),
+            }
+        };
         self.check(after, tail)?;
         let limit = limit.min(READ_ENTRIES_MAX) as u64;
         let wanted = after + 1..(after + 1).saturating_add(limit).min(tail + 1);
@@ -117,11 +129,17 @@ impl Tail {
         if after > tail {
             return Err(Error::BeyondTail { after, tail });
         }
+        self.reached(after + 1).await
+    }
+
+    /// Returns once the entry `offset` can be read, however far the end is from it now.
+    pub(crate) async fn reached(&self, offset: Offset) -> Result<(), Error> {
         let mut published = self.published.subscribe();
-        let reached = published.wait_for(|published| published.tail > after || published.closed).await;
-        match reached {
-            Ok(published) if published.tail > after => Ok(()),
-            _ => Err(Error::Closed),
+        let reached = published.wait_for(|published| published.tail >= offset || published.ended.is_some()).await;
+        let reached = reached.map_err(|_| Error::Closed)?;
+        match &reached.ended {
+            Some(reason) if reached.tail < offset => Err(reason.clone()),
+            _ => Ok(()),
         }
     }
 
@@ -240,7 +258,7 @@ mod tests {
         tokio::task::yield_now().await;
         tail.publish(&mut entries(11..=11));
         tokio::task::yield_now().await;
-        tail.close();
+        tail.end(Error::Closed);
         let (first, second) = waiting.await.unwrap();
         assert!(first.is_ok());
         assert!(matches!(second, Err(Error::Closed)));

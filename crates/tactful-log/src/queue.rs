@@ -1,4 +1,4 @@
-//! The way to the writer thread: bounded in commands and in bytes, and so is the number of callers that
+//! The way to a log's writer thread: bounded in commands and in bytes, and so is the number of callers that
 //! wait for room. It refuses to order anything: what is pushed first is taken first.
 
 use std::{
@@ -10,9 +10,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::{Error, GROUP_BYTES_MAX};
+use crate::{Error, GROUP_BYTES_MAX, Offset, Partition};
 
 /// Commands accepted and not yet answered.
 pub(crate) const QUEUE_COMMANDS_MAX: usize = 1_024;
@@ -39,6 +40,16 @@ pub(crate) struct Queue<C> {
 struct Pending<C> {
     commands: Vec<C>,
     closed: bool,
+}
+
+/// One caller's atomic group.
+pub(crate) struct Group {
+    pub(crate) entries: Vec<(Partition, Bytes)>,
+    /// Payload bytes of all entries.
+    pub(crate) bytes: usize,
+    pub(crate) reply: oneshot::Sender<Result<Vec<Offset>, Error>>,
+    /// Frees its place in the queue when the group is answered.
+    pub(crate) room: Room,
 }
 
 /// Room for one command, kept until it is answered.
