@@ -16,8 +16,9 @@ use tokio::task::JoinHandle;
 use crate::applier::Applier;
 use crate::capture::Captures;
 use crate::clock::now_ms;
+use crate::control::{self, note_layout};
 use crate::error::Error;
-use crate::model::{Current, Slot, note_layout, read_control, restore};
+use crate::model::{Slot, restore};
 use crate::options::Options;
 use crate::recorder::Recorder;
 use crate::replies::Replies;
@@ -37,10 +38,10 @@ pub struct Engine {
     pub(crate) recorder: Recorder,
     pub(crate) replies: Replies,
     pub(crate) tokens: Tokens,
-    pub(crate) model_turn: tokio::sync::Mutex<()>,
-    pub(crate) retired: Mutex<Option<Arc<Current>>>,
     runtime: Handle,
     progress: Vec<(Offset, watch::Receiver<Offset>)>,
+    /// Last entry of the control partition that was done.
+    control: watch::Receiver<Offset>,
     /// Whether every partition has applied what the log held at the start.
     caught_up: AtomicBool,
     closing: watch::Sender<bool>,
@@ -49,7 +50,7 @@ pub struct Engine {
 
 #[derive(Default)]
 struct Tasks {
-    appliers: Vec<JoinHandle<()>>,
+    followers: Vec<JoinHandle<()>>,
     recorder: Option<JoinHandle<()>>,
 }
 
@@ -84,7 +85,7 @@ impl Engine {
     /// # Errors
     /// If the log fails.
     pub async fn start(log: Arc<dyn Log>, ruleset: Ruleset, options: &Options) -> Result<Arc<Self>, Error> {
-        let control = read_control(log.as_ref()).await?;
+        let control = control::read(log.as_ref()).await?;
         note_layout(log.as_ref(), &ruleset, &control).await?;
         let ruleset = restore(log.as_ref(), ruleset, &control).await?;
         let tokens = Tokens::new(token_key(log.as_ref()).await?, start_value());
@@ -108,8 +109,11 @@ impl Engine {
                 start_tail,
                 progress: sender,
             };
-            tasks.appliers.push(tokio::spawn(applier.run(closed.clone())));
+            tasks.followers.push(tokio::spawn(applier.run(closed.clone())));
         }
+        let (sender, control) = watch::channel(control.end);
+        let follower = control::Follower { log: Arc::clone(&log), slot: Arc::clone(&slot), progress: sender };
+        tasks.followers.push(tokio::spawn(follower.run(closed)));
         Ok(Arc::new(Self {
             log,
             store,
@@ -117,10 +121,9 @@ impl Engine {
             recorder,
             replies: Replies::new(options),
             tokens,
-            model_turn: tokio::sync::Mutex::new(()),
-            retired: Mutex::new(None),
             runtime: Handle::current(),
             progress,
+            control,
             caught_up: AtomicBool::new(false),
             closing,
             tasks: Mutex::new(tasks),
@@ -169,6 +172,11 @@ impl Engine {
             applied.clone().wait_for(|applied| *applied >= tail).await.map_err(|_| Error::Closed)?;
         }
         Ok(())
+    }
+
+    /// Returns once this node has done what the control partition says up to an entry.
+    pub(crate) async fn control_reached(&self, offset: Offset) -> Result<(), Error> {
+        self.control.clone().wait_for(|done| *done >= offset).await.map(drop).map_err(|_| Error::Closed)
     }
 
     /// Returns once every decision of before the call is in the log: own ones, and the captured form
@@ -231,7 +239,7 @@ impl Engine {
     pub async fn close(&self, within: Duration) {
         self.closing.send_replace(true);
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut running: Vec<JoinHandle<()>> = tasks.appliers.into_iter().chain(tasks.recorder).collect();
+        let mut running: Vec<JoinHandle<()>> = tasks.followers.into_iter().chain(tasks.recorder).collect();
         if tokio::time::timeout(within, ended(&mut running)).await.is_err() {
             tracing::warn!("stopped before everything was recorded");
             // What still waits for the log would hold it open, and with it its directory; and a

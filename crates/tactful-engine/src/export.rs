@@ -13,8 +13,8 @@ use tactful_proto::v1;
 use tactful_proto::v1::value::Kind;
 use tokio::sync::mpsc;
 
+use crate::control;
 use crate::error::Error;
-use crate::model::read_control;
 use crate::record::bytes_to_floats;
 
 /// Rows handed over at once: a fraction of a millisecond of encoding, since the thread that does it also
@@ -34,7 +34,7 @@ pub async fn export(
     (start_ms, end_ms): (i64, i64),
     rows: mpsc::Sender<Vec<v1::DecisionRow>>,
 ) -> Result<(), Error> {
-    let layouts = read_control(log.as_ref()).await?.layouts;
+    let layouts = control::read(log.as_ref()).await?.layouts;
     for partition in 0..log.partitions() {
         let tail = log.tail(Partition::Data(partition)).await?;
         let mut exporter = Exporter {

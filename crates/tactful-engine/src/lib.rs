@@ -8,6 +8,7 @@ mod capture;
 pub mod catalog;
 mod clock;
 mod context;
+mod control;
 mod decide;
 mod engine;
 mod error;

@@ -1,21 +1,21 @@
 //! The slot that holds the ruleset, and models that come into it: checked off the hot path, kept in
-//! the log as blob and control entry, then swapped in by one pointer. A bad one never gets there.
+//! the log as blob and control entry, then swapped in by one pointer on every node that follows the
+//! control partition. A bad one never gets there.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use metrics::counter;
-use prost::Message;
 use tactful_core::ruleset::Ruleset;
 use tactful_core::score::Scope;
-use tactful_log::{Log, Partition};
+use tactful_log::Log;
 use tactful_models::artifact::{self, Loaded};
+use tactful_proto::storage::ModelLoaded;
 use tactful_proto::storage::control_record::Body;
-use tactful_proto::storage::{ControlRecord, LayoutField, LayoutUsed, ModelLoaded};
 
-use crate::clock::now_ms;
+use crate::control::{self, Control};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::pieces::Pieces;
@@ -23,6 +23,8 @@ use crate::pieces::Pieces;
 /// The ruleset that decides, swapped as a whole.
 pub(crate) struct Slot {
     current: ArcSwap<Current>,
+    /// The one before: kept until the next swap, so that no request ever frees it.
+    retired: Mutex<Option<Arc<Current>>>,
 }
 
 /// The ruleset that decides, with what it says in every reply and record.
@@ -49,7 +51,7 @@ impl Deref for Current {
 
 impl Slot {
     pub(crate) fn new(ruleset: Ruleset) -> Self {
-        Self { current: ArcSwap::from_pointee(Current::new(ruleset)) }
+        Self { current: ArcSwap::from_pointee(Current::new(ruleset)), retired: Mutex::default() }
     }
 
     /// The current ruleset: one atomic load. Not to be held across an await.
@@ -62,8 +64,21 @@ impl Slot {
         self.current.load_full()
     }
 
-    fn swap(&self, current: Current) -> Arc<Current> {
-        self.current.swap(Arc::new(current))
+    /// Fits an artifact to the current catalogue and puts it in place, unless it is there already.
+    pub(crate) async fn switch(self: &Arc<Self>, artifact: Bytes) -> Result<(), Error> {
+        let slot = Arc::clone(self);
+        let switching = move || {
+            let (ruleset, loaded) = fit(&slot.load(), &artifact)?;
+            counter!("tactful_model_swap_total", "result" => "loaded").increment(1);
+            if ruleset.hash() == slot.load().hash() {
+                return Ok(());
+            }
+            let old = slot.current.swap(Arc::new(Current::new(ruleset)));
+            slot.retired.lock().unwrap_or_else(PoisonError::into_inner).replace(old);
+            tracing::info!(name = loaded.model.name, version = loaded.model.version, "loaded a model");
+            Ok(())
+        };
+        tokio::task::spawn_blocking(switching).await.map_err(|_| Error::Closed)?
     }
 }
 
@@ -86,29 +101,26 @@ impl Engine {
     /// # Errors
     /// If the artifact is bad or does not fit the catalogue: the old model stays.
     pub async fn load_model(&self, bytes: Bytes) -> Result<LoadedModel, Error> {
-        // One load at a time: the control log and the slot change in the same order.
-        let _turn = self.model_turn.lock().await;
         let (current, checked) = (self.ruleset(), Bytes::clone(&bytes));
-        let fit = move || fit(&current, &checked).map(|(ruleset, loaded)| (Current::new(ruleset), loaded));
-        let fitted = tokio::task::spawn_blocking(fit).await.map_err(|_| Error::Closed)?;
-        let (ruleset, loaded) =
-            fitted.inspect_err(|_| counter!("tactful_model_swap_total", "result" => "refused").increment(1))?;
+        let fitted = tokio::task::spawn_blocking(move || fit(&current, &checked)).await.map_err(|_| Error::Closed)?;
+        let (ruleset, loaded) = fitted.inspect_err(|_| refused())?;
         let sha256 = self.log.put_blob(bytes).await?;
         let body = Body::ModelLoaded(ModelLoaded { name: loaded.model.name.clone(), sha256: sha256.to_vec() });
-        append_control(self.log.as_ref(), body).await?;
-        let answer = LoadedModel {
+        let offset = control::append(self.log.as_ref(), body).await?;
+        // It comes into place where every node puts it: by its entry, in the order of the control partition.
+        self.control_reached(offset).await?;
+        Ok(LoadedModel {
             name: loaded.model.name.clone(),
             version: loaded.model.version.clone(),
             ruleset: ruleset.hash(),
             action_heads: loaded.model.heads.iter().filter(|head| head.scope == Scope::Action).count(),
-        };
-        let old = self.slot.swap(ruleset);
-        // The old one is kept until the next load, so that no request ever frees it.
-        self.retired.lock().unwrap_or_else(std::sync::PoisonError::into_inner).replace(old);
-        counter!("tactful_model_swap_total", "result" => "loaded").increment(1);
-        tracing::info!(name = answer.name, version = answer.version, "loaded a model");
-        Ok(answer)
+        })
     }
+}
+
+/// Counts a model that was not taken.
+pub(crate) fn refused() {
+    counter!("tactful_model_swap_total", "result" => "refused").increment(1);
 }
 
 /// Reads an artifact and fits it to the catalogue.
@@ -116,35 +128,6 @@ pub(crate) fn fit(current: &Ruleset, bytes: &[u8]) -> Result<(Ruleset, Loaded), 
     let loaded = artifact::read(bytes).map_err(|error| Error::Model(error.to_string()))?;
     let ruleset = current.with_model(&loaded.model).map_err(|error| Error::Model(error.to_string()))?;
     Ok((ruleset, loaded))
-}
-
-/// What the control partition says.
-#[derive(Default)]
-pub(crate) struct Control {
-    /// sha256 of the model loaded last.
-    pub(crate) model: Option<[u8; 32]>,
-    /// Layouts that decisions name.
-    pub(crate) layouts: Vec<LayoutUsed>,
-}
-
-/// Reads the whole control partition.
-pub(crate) async fn read_control(log: &dyn Log) -> Result<Control, Error> {
-    let mut control = Control::default();
-    let mut after = 0;
-    loop {
-        let entries = log.read(Partition::Control, after, 1_024).await?;
-        let Some(last) = entries.last() else { return Ok(control) };
-        after = last.offset;
-        for entry in &entries {
-            let record = ControlRecord::decode(entry.payload.as_ref())
-                .map_err(|_| Error::Record { partition: u16::MAX, offset: entry.offset })?;
-            match record.body {
-                Some(Body::ModelLoaded(loaded)) => control.model = loaded.sha256.try_into().ok(),
-                Some(Body::LayoutUsed(layout)) => control.layouts.push(layout),
-                None => {}
-            }
-        }
-    }
 }
 
 /// The ruleset with the model that the control log names last. A model that no longer fits is
@@ -161,32 +144,9 @@ pub(crate) async fn restore(log: &dyn Log, ruleset: Ruleset, control: &Control) 
             Ok(fitted)
         }
         Err(error) => {
-            counter!("tactful_model_swap_total", "result" => "refused").increment(1);
+            refused();
             tracing::error!(%error, "the model loaded last does not fit this catalogue; priors decide");
             Ok(ruleset)
         }
     }
-}
-
-/// Notes the layout of this ruleset once, so that records can be read for ever.
-pub(crate) async fn note_layout(log: &dyn Log, ruleset: &Ruleset, control: &Control) -> Result<(), Error> {
-    let hash = ruleset.layout_hash;
-    if control.layouts.iter().any(|layout| layout.hash == hash) {
-        return Ok(());
-    }
-    let fields = ruleset.layout.fields().iter().map(|field| LayoutField {
-        name: field.name.clone(),
-        kind: field.kind.name().into(),
-        vocabulary: match &field.kind {
-            tactful_core::layout::FieldKind::Category(words) => words.clone(),
-            _ => Vec::new(),
-        },
-    });
-    append_control(log, Body::LayoutUsed(LayoutUsed { hash, fields: fields.collect() })).await
-}
-
-async fn append_control(log: &dyn Log, body: Body) -> Result<(), Error> {
-    let record = ControlRecord { received_ms: now_ms(), body: Some(body) };
-    log.append(vec![(Partition::Control, record.encode_to_vec().into())]).await?;
-    Ok(())
 }

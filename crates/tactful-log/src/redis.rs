@@ -108,6 +108,7 @@ impl RedisLog {
     pub fn open(options: &RedisOptions) -> Result<Self, Error> {
         bounds::partitions(options.partitions)?;
         let server = Server::new(&options.url)?;
+        server.wait()?;
         let durability = server.check()?;
         if durability == server::Durability::None {
             tracing::warn!(place = server.place(), "Redis keeps no append-only file: set appendonly to yes");

@@ -1,4 +1,4 @@
-//! `tactful demo`: a real server on the embedded log, simulated customers who live in real time, and
+//! `tactful demo`: a real server on the embedded log or one in Redis, simulated customers who live in real time, and
 //! what the server says to them, learnt from along the way. Everything goes over gRPC, as a backend
 //! would do it; the customers' true behaviour is known to the simulator alone.
 
@@ -15,9 +15,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use tactful_core::ruleset::Ruleset;
-use tactful_log::EmbeddedLog;
+use tactful_log::{EmbeddedLog, RedisServer};
 
 use crate::cli::{DemoArgs, Global};
+use crate::log;
 use crate::output::Usage;
 use crate::serve::{self, Settings};
 
@@ -36,19 +37,41 @@ pub(crate) fn run(global: &Global, args: &DemoArgs) -> Result<ExitCode> {
     if own {
         assets::write_catalog(&catalog)?;
     }
-    let mut settings = Settings { data_dir: data_dir.clone(), ..Settings::default() };
+    // Its own Redis ends last.
+    let (log, redis) = log::of_demo(&args.log, &data_dir.join("redis"))?;
+    let mut settings = Settings { data_dir: data_dir.clone(), log, ..Settings::default() };
     settings.server.grpc_listen.set_port(0);
     settings.server.http_listen.set_port(0);
     let background = serve::background()?;
     let (engine, server) = background.block_on(serve::start(&settings, ruleset))?;
+    if engine.readiness().at_start > 0 {
+        let text =
+            format!("{} holds a log already: give the demo an empty database, as in redis://HOST:PORT/7", args.log);
+        return Err(Usage(text).into());
+    }
     let customers = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let place = drive::Place { addresses: server.addresses(), data_dir, catalog, engine };
+    let again = again(&settings, redis.as_ref());
+    let place = drive::Place { addresses: server.addresses(), data_dir, catalog, engine, again };
     let outcome = customers.block_on(drive::run(global, args, &place));
     // With it go its connections: the drain waits for those that are open.
     drop(customers);
     background.block_on(server.stop());
     outcome?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The options with which `serve` finds what the demo leaves, and what must run before.
+fn again(settings: &Settings, redis: Option<&RedisServer>) -> drive::Again {
+    let data = settings.data_dir.display();
+    let before = redis.map(|redis| {
+        let folder = redis.directory().display();
+        format!("redis-server --port {} --dir {folder} --appendonly yes --save '' > /dev/null &", redis.port())
+    });
+    let options = match settings.log.as_str() {
+        log::EMBEDDED => format!("--data-dir {data}"),
+        url => format!("--data-dir {data} --log {url}"),
+    };
+    drive::Again { before, options }
 }
 
 fn ruleset(folder: Option<&Path>) -> Result<Ruleset> {

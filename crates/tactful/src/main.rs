@@ -7,6 +7,7 @@ mod cli;
 mod client;
 mod config;
 mod demo;
+mod log;
 mod output;
 mod render;
 mod segment;

@@ -10,13 +10,13 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use tactful_core::ruleset::Ruleset;
 use tactful_engine::Engine;
-use tactful_log::EmbeddedLog;
 use tactful_server::{Addresses, Server, StartError, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use toml::Value;
 
 use crate::cli::{Global, ServeArgs};
 use crate::config::{self, Loaded};
+use crate::log::{self, EMBEDDED};
 use crate::output::{self, Usage};
 
 /// Everything that an operator may set.
@@ -31,8 +31,10 @@ pub(crate) struct Settings {
     pub(crate) model: PathBuf,
     /// Data partitions of a new log; fixed once it exists.
     pub(crate) partitions: u16,
-    /// What is logged, in the form of RUST_LOG.
+    /// The event log: `embedded`, in `data_dir`, or `redis://user:password@host:port/db`.
     pub(crate) log: String,
+    /// What is told on standard error, in the form of RUST_LOG.
+    pub(crate) log_filter: String,
     /// Addresses and bounds of the server.
     pub(crate) server: tactful_server::Options,
     /// Bounds of the engine.
@@ -46,7 +48,8 @@ impl Default for Settings {
             data_dir: ".tactful".into(),
             model: PathBuf::new(),
             partitions: 16,
-            log: "info".into(),
+            log: EMBEDDED.into(),
+            log_filter: "info".into(),
             server: tactful_server::Options::default(),
             engine: tactful_engine::Options::default(),
         }
@@ -61,7 +64,7 @@ pub(crate) fn run(global: &Global, args: &ServeArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let settings = loaded.options;
-    start_logging(&settings.log)?;
+    start_logging(&settings.log_filter)?;
     let ruleset = catalog(&settings.catalog)?;
     background()?.block_on(serve(global, settings, ruleset))
 }
@@ -77,14 +80,10 @@ pub(crate) fn catalog(folder: &std::path::Path) -> Result<Ruleset> {
     crate::catalog::load(folder).map_err(|wrong| anyhow::anyhow!("{}", wrong.told()))
 }
 
-/// A server with its engine on the embedded log below a folder.
+/// A server with its engine on the log that the settings name.
 pub(crate) async fn start(settings: &Settings, ruleset: Ruleset) -> Result<(Arc<Engine>, Server)> {
     telemetry::metrics();
-    let options = tactful_log::Options { partitions: settings.partitions, ..tactful_log::Options::default() };
-    let folder = settings.data_dir.join("log");
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let log = Arc::new(EmbeddedLog::open(&folder, options)?);
-    let engine = Engine::start(log, ruleset, &settings.engine).await?;
+    let engine = Engine::start(log::open(settings)?, ruleset, &settings.engine).await?;
     if !settings.model.as_os_str().is_empty() {
         let bytes = std::fs::read(&settings.model)
             .map_err(|error| Usage(format!("cannot read model {}: {error}", settings.model.display())))?;
@@ -156,6 +155,7 @@ fn settings(args: &ServeArgs) -> Result<Loaded<Settings>> {
     let flags = config::flags([
         ("catalog", path(&args.catalog)),
         ("data_dir", path(&args.data_dir)),
+        ("log", args.log.clone().map(Value::from)),
         ("model", path(&args.model)),
         ("server.grpc_listen", text(args.grpc_listen)),
         ("server.http_listen", text(args.http_listen)),
@@ -173,7 +173,7 @@ fn settings(args: &ServeArgs) -> Result<Loaded<Settings>> {
 pub(crate) fn start_logging(filter: &str) -> Result<()> {
     const QUIETER: &str = "fjall=warn,lsm_tree=warn";
     let filter = tracing_subscriber::EnvFilter::try_new(format!("{QUIETER},{filter}")).map_err(|error| {
-        Usage(format!("log = {filter:?} is no filter like \"info\" or \"info,tactful_engine=debug\": {error}"))
+        Usage(format!("log_filter = {filter:?} is no filter like \"info\" or \"info,tactful_engine=debug\": {error}"))
     })?;
     let stderr = std::io::stderr;
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(stderr().is_terminal()).with_writer(stderr).init();

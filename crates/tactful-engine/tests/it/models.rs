@@ -6,13 +6,15 @@ use std::sync::Arc;
 use tactful_core::math::sigmoid;
 use tactful_core::score::Source;
 use tactful_engine::{Decided, Engine, Error};
+use tactful_log::Log;
 use tactful_models::{Dataset, Recipe, train};
 use tactful_proto::v1;
 
 use crate::artifacts::{artifact, constant};
 use crate::faulty::broken;
 use crate::fixture::{
-    Ask, PATIENCE, Running, Stop, aged, at, decide, export, external, ingest, now_s, number, outcome, values,
+    Ask, PATIENCE, Running, Stop, aged, at, decide, export, external, ingest, now_s, number, outcome, start, until,
+    values,
 };
 
 fn version(decided: &Decided) -> Option<&str> {
@@ -145,6 +147,23 @@ async fn the_model_loaded_last_is_the_one_that_a_restart_brings_back() {
     let running = running.restart().await;
     let decided = decide(&running.engine, "customer:1");
     assert_eq!((decided.ruleset.hash(), acceptance(&decided)), (last.ruleset, sigmoid(2.0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_one_node_loads_is_that_of_every_node() {
+    let running = Running::new().await;
+    let shared: Arc<dyn Log> = running.log.clone();
+    let other = start(&shared).await;
+    for logit in [1.0, 2.0, 1.0] {
+        let loaded = running.engine.load_model(constant(logit).into()).await.unwrap();
+        assert_eq!(running.engine.ruleset().hash(), loaded.ruleset, "in place once it is answered");
+        until(|| other.ruleset().hash() == loaded.ruleset, "the other node follows").await;
+    }
+    let shown = |engine: &Engine| decide(engine, "customer:1").decision.placements[0].shown.clone();
+    assert_eq!(shown(&other), shown(&running.engine));
+    let last = other.load_model(constant(3.0).into()).await.unwrap();
+    until(|| running.engine.ruleset().hash() == last.ruleset, "and the other way round").await;
+    other.close(PATIENCE).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

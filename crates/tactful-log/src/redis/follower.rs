@@ -47,6 +47,9 @@ impl Follower {
         let mut away = false;
         while !self.shared.is_closing() {
             let Err(error) = self.follow(&mut away) else { break };
+            if self.shared.is_closing() {
+                break;
+            }
             metrics::counter!("tactful_log_reconnects_total").increment(1);
             if !std::mem::replace(&mut away, true) {
                 tracing::error!(%error, place = self.shared.server.place(), "cannot follow the log, trying again");

@@ -4,7 +4,8 @@
 use std::{
     io,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use redis::{Connection, ConnectionAddr, FromRedisValue, IntoConnectionInfo, RedisError, RedisResult};
@@ -15,6 +16,9 @@ use crate::Error;
 pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(4);
 /// Time for a connection to be made.
 const CONNECT_MAX: Duration = Duration::from_secs(2);
+/// How long a Redis that cannot be reached is waited for at the start, and the pause between two attempts.
+const START_MAX: Duration = Duration::from_secs(5);
+const START_PAUSE: Duration = Duration::from_millis(100);
 /// Connections kept for the next call.
 const IDLE_MAX: usize = 16;
 
@@ -65,6 +69,27 @@ impl Server {
         connection.set_read_timeout(Some(SILENCE_MAX + patience))?;
         connection.set_write_timeout(Some(SILENCE_MAX))?;
         Ok(connection)
+    }
+
+    /// Waits until Redis answers: a moment for one that cannot be reached, and as long as it takes for one that is
+    /// still loading its data.
+    pub(crate) fn wait(&self) -> Result<(), Error> {
+        let started = Instant::now();
+        let mut told = false;
+        loop {
+            let answer =
+                self.connect(Duration::ZERO).and_then(|mut connection| redis::cmd("PING").exec(&mut connection));
+            let Err(error) = answer else { return Ok(()) };
+            let loading = error.code() == Some("LOADING");
+            let waits = loading || (error.is_io_error() && started.elapsed() < START_MAX);
+            if !waits {
+                return Err(self.fault("reach Redis", &error));
+            }
+            if loading && !std::mem::replace(&mut told, true) {
+                tracing::info!(place = self.place, "waiting until Redis has loaded its data");
+            }
+            thread::sleep(START_PAUSE);
+        }
     }
 
     /// Runs a call on an idle connection, or a new one. May block for as long as a silence may last.

@@ -11,7 +11,8 @@ pub(super) const DEMO_EXAMPLES: &str = "\
 Examples:
   tactful demo
   tactful demo --seconds 20 --customers 500 --rate 200
-  tactful demo --seed 7 --data-dir demo-data";
+  tactful demo --seed 7 --data-dir demo-data
+  tactful demo --log redis";
 
 /// Options of `demo`.
 #[derive(Args, Debug)]
@@ -34,11 +35,15 @@ pub(crate) struct DemoArgs {
     /// Where the data goes [default: .tactful/demo]; what an earlier demo left there is cleared
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Event log: `embedded`, `redis` for a Redis started for the demo, or an empty redis://HOST:PORT/DB
+    #[arg(long, value_name = "LOG", default_value = crate::log::EMBEDDED)]
+    pub(crate) log: String,
 }
 
 pub(super) const SERVE_EXAMPLES: &str = "\
 Examples:
   tactful serve --catalog catalog --data-dir data
+  tactful serve --catalog catalog --log redis://127.0.0.1:6379
   tactful serve --config tactful.toml --grpc-listen 127.0.0.1:7500
   tactful serve --config tactful.toml --print-config
 
@@ -57,6 +62,9 @@ pub(crate) struct ServeArgs {
     /// Directory of the embedded log and the snapshots
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Event log: `embedded` (the default) in the data directory, or redis://HOST:PORT, shared by several nodes
+    #[arg(long, value_name = "LOG")]
+    pub(crate) log: Option<String>,
     /// Address of the gRPC API
     #[arg(long, value_name = "ADDR")]
     pub(crate) grpc_listen: Option<SocketAddr>,

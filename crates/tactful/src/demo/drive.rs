@@ -40,6 +40,16 @@ pub(super) struct Place {
     /// Folder of the catalogue in force.
     pub(super) catalog: PathBuf,
     pub(super) engine: Arc<Engine>,
+    /// How a server finds again what the demo leaves.
+    pub(super) again: Again,
+}
+
+/// How a server finds again what a demo leaves.
+pub(super) struct Again {
+    /// A command that must run before.
+    pub(super) before: Option<String>,
+    /// Options of `serve`.
+    pub(super) options: String,
 }
 
 /// One answered request.
@@ -279,21 +289,20 @@ fn json(tally: &Tally, elapsed: Duration, learnt: Option<&Learnt>) -> serde_json
     })
 }
 
-/// Three commands that work on what the demo leaves behind.
+/// Commands that work on what the demo leaves behind.
 fn next_steps(place: &Place, learnt: Option<&Learnt>) -> Vec<String> {
     let program = std::env::args().next().unwrap_or_else(|| "tactful".into());
-    let (data, catalog) = (place.data_dir.display(), place.catalog.display());
+    let (again, catalog) = (&place.again, place.catalog.display());
     let model = match learnt {
         Some(learnt) => format!("  {program} model show {}", learnt.file.display()),
         None => format!("  {program} export decisions | tail -n 1"),
     };
-    vec![
-        String::new(),
-        "try next, with the customers and decisions of this demo:".into(),
-        format!("  {program} serve --data-dir {data} --catalog {catalog} &"),
-        format!("  {program} decide customer:000001 --placement web_home --explain full"),
-        model,
-    ]
+    let mut lines = vec![String::new(), "try next, with the customers and decisions of this demo:".into()];
+    lines.extend(again.before.iter().map(|before| format!("  {before}")));
+    lines.push(format!("  {program} serve {} --catalog {catalog} &", again.options));
+    lines.push(format!("  {program} decide customer:000001 --placement web_home --explain full"));
+    lines.push(model);
+    lines
 }
 
 /// Milliseconds since 1970 by this machine's clock.

@@ -19,6 +19,7 @@ mod ingest;
 mod model;
 mod process;
 mod record;
+mod redis;
 mod serve;
 mod server;
 mod settings;

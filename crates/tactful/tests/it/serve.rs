@@ -54,10 +54,10 @@ fn the_ready_line_names_both_addresses_as_text_or_json() {
 #[test]
 fn what_the_log_tells_can_be_set() {
     let home = Home::new();
-    let server = Setup::new(&home).env("TACTFUL__LOG", "info,fjall=info").start();
+    let server = Setup::new(&home).env("TACTFUL__LOG_FILTER", "info,fjall=info").start();
     assert_told(&server.logged(), &["fjall"]);
     server.stop();
     let home = Home::new();
-    let server = Setup::new(&home).env("TACTFUL__LOG", "error").start();
+    let server = Setup::new(&home).env("TACTFUL__LOG_FILTER", "error").start();
     assert_eq!(server.logged(), "");
 }

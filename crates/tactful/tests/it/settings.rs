@@ -80,8 +80,14 @@ fn wrong_settings_name_their_place_and_the_nearest_key() {
     assert_told(&told, &["cannot read the configuration no-such.toml"]);
     let told = failed(2, &Call::new(&["serve", "--grpc-listen", "localhost"]).output());
     assert_told(&told, &["--grpc-listen", "localhost"]);
-    let told = failed(2, &Call::new(&["serve"]).env("TACTFUL__LOG", "loud=very").output());
-    assert_told(&told, &["log = \"loud=very\" is no filter"]);
+    let told = failed(2, &Call::new(&["serve"]).env("TACTFUL__LOG_FILTER", "loud=very").output());
+    assert_told(&told, &["log_filter = \"loud=very\" is no filter"]);
+    let told = failed(
+        2,
+        &Call::new(&["serve", "--catalog", super::shipped_catalog().to_str().expect("text"), "--log", "reddis"])
+            .output(),
+    );
+    assert_told(&told, &["\"reddis\" is neither \"embedded\" nor an address like \"redis://host:port\""]);
     let told = failed(2, &Call::new(&["serve"]).env("TACTFUL__PARTITIONS", "0").output());
     assert_told(&told, &["partitions is 0"]);
 }

@@ -1,0 +1,131 @@
+//! The server on Redis: what it acknowledged survives its own death and that of Redis, two nodes know the same,
+//! and the demo runs on a Redis of its own.
+
+use serde_json::Value;
+use tactful_log::RedisServer;
+
+use super::{
+    assert_told, done,
+    events::purchases,
+    failed, json,
+    process::Call,
+    server::{Home, Server, Setup, eventually},
+    shipped_catalog, stderr,
+};
+
+/// A Redis with its directory.
+struct Redis {
+    home: Home,
+    server: RedisServer,
+}
+
+impl Redis {
+    fn start() -> Self {
+        let home = Home::new();
+        let server = RedisServer::start(home.path()).expect("redis-server");
+        Self { home, server }
+    }
+
+    fn restart(&mut self) {
+        self.server.kill();
+        self.server = RedisServer::start_on(self.home.path(), self.server.port(), &[]).expect("redis-server");
+    }
+
+    /// A node on it.
+    fn node(&self, home: &Home) -> Server {
+        Setup::new(home).arg("--log").arg(self.server.url()).start()
+    }
+}
+
+fn knows(server: &Server, customers: u64) -> bool {
+    server.digest()["customers"].as_u64() == Some(customers)
+}
+
+#[test]
+fn killed_and_started_again_a_node_on_redis_knows_what_it_knew() {
+    let redis = Redis::start();
+    let home = Home::new();
+    let node = redis.node(&home);
+    assert_told(&node.logged(), &["append-only file of Redis, synced every second"]);
+    node.take(&purchases(0..500));
+    json(&node.run(&["decide", "c7", "-p", "web_home", "--json"]));
+    // It comes after everything that was decided before.
+    done(&node.run(&["export", "decisions"]));
+    let before = node.digest();
+    node.kill();
+    assert_eq!(redis.node(&home).digest(), before, "the same records, the same state");
+    // Nothing of it is in the node's own directory.
+    assert_eq!(redis.node(&Home::new()).digest(), before);
+}
+
+#[test]
+fn two_nodes_on_one_redis_know_the_same() {
+    let redis = Redis::start();
+    let (home, other_home) = (Home::new(), Home::new());
+    let (one, two) = (redis.node(&home), redis.node(&other_home));
+    one.take(&purchases(0..200));
+    two.take(&purchases(100..300));
+    json(&one.run(&["decide", "c7", "-p", "web_home", "--json"]));
+    json(&two.run(&["decide", "c250", "-p", "web_home", "--json"]));
+    done(&one.run(&["export", "decisions"]));
+    done(&two.run(&["export", "decisions"]));
+    eventually("both have applied all", || knows(&one, 300) && one.digest() == two.digest());
+    let context = |node: &Server| {
+        let mut context = json(&node.run(&["context", "c250", "--json"]));
+        context["server_time"] = Value::Null;
+        context["features"].take();
+        context
+    };
+    assert_eq!(context(&one), context(&two));
+}
+
+#[test]
+fn while_redis_is_away_decisions_go_on_and_events_are_refused() {
+    let mut redis = Redis::start();
+    let home = Home::new();
+    let node = redis.node(&home);
+    node.take(&purchases(0..10));
+    redis.server.kill();
+    let decided = json(&node.run(&["decide", "c7", "-p", "web_home", "--json"]));
+    assert_eq!(decided["cold_start"], Value::Bool(false), "{decided}");
+    let told = failed(1, &node.call(&["ingest", "-"]).input(purchases(10..20)).output());
+    assert_told(&told, &["UNAVAILABLE"]);
+    redis.restart();
+    node.take(&purchases(10..20));
+    eventually("it follows again", || knows(&node, 20));
+}
+
+#[test]
+fn a_node_on_a_redis_that_is_not_there_or_not_fit_says_so() {
+    let catalog = shipped_catalog();
+    let serve = |url: &str| {
+        let home = Home::new();
+        let args = ["serve", "--catalog", catalog.to_str().expect("text"), "--log", url];
+        failed(1, &Call::new(&args).dir(home.path()).output())
+    };
+    assert_told(&serve("redis://user:secret@127.0.0.1:1"), &["cannot reach Redis", "redis://127.0.0.1:1"]);
+    assert!(!serve("redis://user:secret@127.0.0.1:1").contains("secret"));
+    let redis = Redis::start();
+    let home = Home::new();
+    Setup::new(&home).arg("--log").arg(redis.server.url()).env("TACTFUL__PARTITIONS", "4").start().stop();
+    assert_told(&serve(&redis.server.url()), &["has 4 partitions, not 16"]);
+}
+
+#[test]
+fn the_demo_runs_on_a_redis_of_its_own_and_leaves_a_log() {
+    let home = Home::new();
+    let args = ["demo", "--log", "redis", "--seconds", "4", "--customers", "200", "--rate", "50", "--json"];
+    let output = Call::new(&args).dir(home.path()).output();
+    done(&output);
+    let result = json(&output);
+    assert_eq!((&result["errors"], stderr(&output).as_str()), (&0.into(), ""));
+    assert!(result["decisions"].as_u64() > Some(0), "{result}");
+    // A log that somebody uses is not the demo's to fill.
+    let redis = Redis::start();
+    let home = Home::new();
+    let node = redis.node(&home);
+    node.take(&purchases(0..10));
+    let args = ["demo", "--log", &redis.server.url(), "--seconds", "1"];
+    let home = Home::new();
+    assert_told(&failed(2, &Call::new(&args).dir(home.path()).output()), &["holds a log already"]);
+}
