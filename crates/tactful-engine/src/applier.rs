@@ -13,6 +13,8 @@ use tactful_proto::storage::{ExternalDecisionBody, FoldRecord, OutcomeBody, Reco
 use tokio::sync::{mpsc, watch};
 
 use crate::capture::{Captures, capture};
+use crate::damage::Damage;
+use crate::error::LogFailure;
 use crate::model::Slot;
 use crate::options::Options;
 use crate::record::{self, chosen, properties};
@@ -35,6 +37,7 @@ pub(crate) struct Applier {
     /// Records beyond this offset are new since the start.
     pub(crate) start_tail: Offset,
     pub(crate) progress: watch::Sender<Offset>,
+    pub(crate) damage: Damage,
 }
 
 impl Applier {
@@ -42,7 +45,7 @@ impl Applier {
         Dedup::new(options.dedup_horizon_ms, options.dedup_ids_min)
     }
 
-    /// Follows the log until the engine closes.
+    /// Follows the log until the engine closes, or the log turns out to be damaged.
     pub(crate) async fn run(mut self, mut closing: watch::Receiver<bool>) {
         let mut after = 0;
         self.flush_if_caught_up(after).await;
@@ -53,6 +56,10 @@ impl Applier {
             };
             match next {
                 Ok(last) => after = last,
+                Err(error) if LogFailure::of(&error) == LogFailure::Damaged => {
+                    self.damage.report(Partition::Data(self.partition), &error);
+                    return;
+                }
                 Err(error) => {
                     counter!("tactful_log_read_errors_total").increment(1);
                     tracing::error!(partition = self.partition, %error, "cannot read the log, trying again");

@@ -15,7 +15,8 @@ use tactful_proto::storage::{ControlRecord, LayoutField, LayoutUsed, ModelLoaded
 use tokio::sync::watch;
 
 use crate::clock::now_ms;
-use crate::error::Error;
+use crate::damage::Damage;
+use crate::error::{Error, LogFailure};
 use crate::model::{self, Slot};
 
 /// Entries read from the log at once.
@@ -59,16 +60,22 @@ pub(crate) struct Follower {
     pub(crate) slot: Arc<Slot>,
     /// The last entry that was done.
     pub(crate) progress: watch::Sender<Offset>,
+    pub(crate) damage: Damage,
 }
 
 impl Follower {
-    /// Follows until the engine closes.
+    /// Follows until the engine closes, or the log turns out to be damaged.
     pub(crate) async fn run(self, mut closing: watch::Receiver<bool>) {
         loop {
             let next = tokio::select! {
                 next = self.next() => next,
                 _closed = closing.wait_for(|closing| *closing) => return,
             };
+            if let Err(Error::Log(error)) = &next
+                && LogFailure::of(error) == LogFailure::Damaged
+            {
+                return self.damage.report(Partition::Control, error);
+            }
             if let Err(error) = next {
                 counter!("tactful_log_read_errors_total").increment(1);
                 tracing::error!(%error, "cannot follow the control partition, trying again");

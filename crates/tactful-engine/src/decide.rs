@@ -4,6 +4,7 @@
 mod record;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics::counter;
 use tactful_core::decide::{ContextValue, Decision, Request, RequestText, Shown, decide};
@@ -33,6 +34,9 @@ const _: () = assert!(
         <= tactful_log::ENTRY_BYTES_MAX,
     "every record fits into an entry of the log"
 );
+
+/// After so long without a word from the log, what is known may be old.
+const SILENCE_MAX: Duration = Duration::from_secs(2);
 
 /// A request for a decision.
 #[derive(Debug)]
@@ -132,8 +136,11 @@ impl Engine {
         if !self.is_caught_up() {
             codes.push("REPLAYING");
         }
-        if self.recorder.failing() {
+        if self.recorder.failing() || self.log.silence() > SILENCE_MAX {
             codes.push("LOG_UNAVAILABLE");
+        }
+        if self.damage.is_found() {
+            codes.push("LOG_DAMAGED");
         }
         codes
     }

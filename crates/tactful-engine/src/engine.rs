@@ -17,6 +17,7 @@ use crate::applier::Applier;
 use crate::capture::Captures;
 use crate::clock::now_ms;
 use crate::control::{self, note_layout};
+use crate::damage::Damage;
 use crate::error::Error;
 use crate::model::{Slot, restore};
 use crate::options::Options;
@@ -44,6 +45,7 @@ pub struct Engine {
     control: watch::Receiver<Offset>,
     /// Whether every partition has applied what the log held at the start.
     caught_up: AtomicBool,
+    pub(crate) damage: Damage,
     closing: watch::Sender<bool>,
     tasks: Mutex<Tasks>,
 }
@@ -55,7 +57,7 @@ struct Tasks {
 }
 
 /// Whether the engine may serve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Readiness {
     /// Records applied since the start.
     pub applied: u64,
@@ -63,6 +65,8 @@ pub struct Readiness {
     pub at_start: u64,
     /// True once every partition has applied what the log held at the start.
     pub caught_up: bool,
+    /// How the log is damaged: from then on nothing new comes in.
+    pub damage: Option<String>,
 }
 
 /// Digests of all rows, and the records behind them.
@@ -94,6 +98,7 @@ impl Engine {
         let (recorder, recorder_task) = Recorder::new(Arc::clone(&log), options.recorder_queue_max);
         let (closing, closed) = watch::channel(false);
         let mut tasks = Tasks { recorder: Some(tokio::spawn(recorder_task.run(closed.clone()))), ..Tasks::default() };
+        let damage = Damage::new();
         let mut progress = Vec::new();
         for partition in 0..log.partitions() {
             let start_tail = log.tail(Partition::Data(partition)).await?;
@@ -108,11 +113,17 @@ impl Engine {
                 captures: Captures::new(recorder.queue(), log.partitions()),
                 start_tail,
                 progress: sender,
+                damage: damage.clone(),
             };
             tasks.followers.push(tokio::spawn(applier.run(closed.clone())));
         }
         let (sender, control) = watch::channel(control.end);
-        let follower = control::Follower { log: Arc::clone(&log), slot: Arc::clone(&slot), progress: sender };
+        let follower = control::Follower {
+            log: Arc::clone(&log),
+            slot: Arc::clone(&slot),
+            progress: sender,
+            damage: damage.clone(),
+        };
         tasks.followers.push(tokio::spawn(follower.run(closed)));
         Ok(Arc::new(Self {
             log,
@@ -125,6 +136,7 @@ impl Engine {
             progress,
             control,
             caught_up: AtomicBool::new(false),
+            damage,
             closing,
             tasks: Mutex::new(tasks),
         }))
@@ -141,7 +153,7 @@ impl Engine {
     pub fn readiness(&self) -> Readiness {
         let applied = self.progress.iter().map(|(_, applied)| *applied.borrow()).sum();
         let at_start = self.progress.iter().map(|(tail, _)| *tail).sum();
-        Readiness { applied, at_start, caught_up: self.is_caught_up() }
+        Readiness { applied, at_start, caught_up: self.is_caught_up(), damage: self.damage.found() }
     }
 
     /// One atomic load once it is so.
@@ -160,6 +172,11 @@ impl Engine {
             // The sender lives as long as its applier; a closed engine is as far as it will get.
             let _closed = applied.wait_for(|applied| applied >= tail).await.is_err();
         }
+    }
+
+    /// Returns once the log turns out to be damaged.
+    pub async fn damaged(&self) {
+        self.damage.wait().await;
     }
 
     /// Returns once everything that the log holds now has been applied.

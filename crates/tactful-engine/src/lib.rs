@@ -9,6 +9,7 @@ pub mod catalog;
 mod clock;
 mod context;
 mod control;
+mod damage;
 mod decide;
 mod engine;
 mod error;

@@ -110,6 +110,12 @@ pub trait Log: Send + Sync + 'static {
     /// What "durable" really means here, in words for an operator.
     fn durability(&self) -> &'static str;
 
+    /// How long nothing has been heard of the log, where it is somewhere else: what others append meanwhile is
+    /// not known here. Zero for a log of this machine. No lock, no allocation.
+    fn silence(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Appends all entries as one atomic group: all of them survive or none. Returns their offsets, in
     /// the order given, once they are durable. Within a partition the order is the order given; a group
     /// appended after another was acknowledged comes after it. A slow log makes the caller wait.

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -72,9 +72,16 @@ struct Shared {
     tails: Vec<Tail>,
     queue: Queue<Group>,
     closing: AtomicBool,
+    opened: Instant,
+    /// When the follower heard of Redis last, milliseconds since it was opened.
+    heard_ms: AtomicU64,
 }
 
 impl Shared {
+    fn hear(&self) {
+        self.heard_ms.store(self.opened.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
     fn index(&self, partition: Partition) -> Result<usize, Error> {
         bounds::index(partition, self.partitions)
     }
@@ -87,13 +94,12 @@ impl Shared {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// Ends a partition for all its readers, loudly.
+    /// Ends a partition for all its readers, who are to say so aloud.
     fn end(&self, partition: Partition, reason: Error) {
         if let Ok(tail) = self.tail(partition)
             && !tail.has_ended()
         {
-            metrics::counter!("tactful_log_lost_total").increment(1);
-            tracing::error!(%partition, %reason, place = self.server.place(), "a partition cannot be followed any further");
+            tracing::debug!(%partition, %reason, "a partition cannot be followed any further");
             tail.end(reason);
         }
     }
@@ -128,6 +134,8 @@ impl RedisLog {
             tails,
             queue: Queue::new(),
             closing: AtomicBool::new(false),
+            opened: Instant::now(),
+            heard_ms: AtomicU64::new(0),
         });
         let (follower, writer) =
             (Follower::new(Arc::clone(&shared), anchors), Writer::new(Arc::clone(&shared), unique::number()));
@@ -193,6 +201,11 @@ impl Log for RedisLog {
 
     fn durability(&self) -> &'static str {
         self.shared.durability
+    }
+
+    fn silence(&self) -> Duration {
+        let heard = Duration::from_millis(self.shared.heard_ms.load(Ordering::Relaxed));
+        self.shared.opened.elapsed().saturating_sub(heard)
     }
 
     async fn append(&self, entries: Vec<(Partition, Bytes)>) -> Result<Vec<Offset>, Error> {

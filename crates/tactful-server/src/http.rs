@@ -35,6 +35,10 @@ async fn ready(State(pages): State<Pages>) -> Response {
     if *pages.draining.borrow() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
     }
+    if let Some(damage) = readiness.damage {
+        let text = format!("the log is damaged: {damage}\nrepair it, then start this node again\n");
+        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    }
     if !readiness.caught_up {
         let text = format!("replaying: {} of {} records\n", readiness.applied, readiness.at_start);
         return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();

@@ -241,7 +241,7 @@ async fn serve_grpc(listener: std::net::TcpListener, shared: Shared) -> Result<(
     Ok(())
 }
 
-/// Serving once the replay is done, not serving from the moment a drain begins.
+/// Serving once the replay is done, not serving from the moment a drain begins or the log is found damaged.
 async fn report_health(reporter: HealthReporter, engine: Arc<Engine>, draining: watch::Receiver<bool>) {
     use tonic_health::ServingStatus::{NotServing, Serving};
     let services = [
@@ -254,13 +254,20 @@ async fn report_health(reporter: HealthReporter, engine: Arc<Engine>, draining: 
     for service in services {
         reporter.set_service_status(service, NotServing).await;
     }
-    engine.caught_up().await;
-    if engine.readiness().caught_up {
+    tokio::select! {
+        () = engine.caught_up() => {}
+        () = engine.damaged() => {}
+    }
+    let readiness = engine.readiness();
+    if readiness.caught_up && readiness.damage.is_none() {
         for service in services {
             reporter.set_service_status(service, Serving).await;
         }
     }
-    begins(draining).await;
+    tokio::select! {
+        () = begins(draining) => {}
+        () = engine.damaged() => {}
+    }
     for service in services {
         reporter.set_service_status(service, NotServing).await;
     }

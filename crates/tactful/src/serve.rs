@@ -111,7 +111,13 @@ async fn serve(global: &Global, settings: Settings, ruleset: Ruleset) -> Result<
     let (engine, server) = start(&settings, ruleset).await?;
     warn_if_open(server.addresses());
     tokio::select! {
-        () = engine.caught_up() => announce(global, server.addresses(), &engine)?,
+        () = engine.caught_up() => {
+            if let Some(damage) = engine.readiness().damage {
+                server.stop().await;
+                bail!("the log is damaged: {damage}");
+            }
+            announce(global, server.addresses(), &engine)?;
+        }
         _signal = terminate.recv() => return stop(server).await,
         _signal = interrupt.recv() => return stop(server).await,
     }

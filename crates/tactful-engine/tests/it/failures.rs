@@ -151,3 +151,20 @@ async fn a_control_log_that_cannot_be_read_stops_the_start() {
     let started = Engine::start(log, ruleset(), &Options::default()).await;
     assert!(matches!(started, Err(Error::Record { .. })));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_log_takes_the_node_out_of_service_and_decisions_go_on_flagged() {
+    let running = Running::new().await;
+    let engine = &running.engine;
+    ingest(engine, vec![aged("customer:1", 44.0, now_s() - 60)]).await;
+    assert!(engine.readiness().damage.is_none());
+    running.log.damage(tactful_log::Error::BeyondTail { after: 9, tail: 4 });
+    // Wakes the partition's applier, which then meets the damage.
+    engine.ingest(vec![aged("customer:1", 45.0, now_s() - 50)]).await.unwrap();
+    tokio::time::timeout(PATIENCE, engine.damaged()).await.unwrap();
+    let damage = engine.readiness().damage.unwrap();
+    assert!(damage.contains("partition p") && damage.contains("the log lost its end"), "{damage}");
+    let decided = decide(engine, "customer:1");
+    assert_eq!(decided.degraded, ["LOG_DAMAGED"]);
+    assert!(!decided.decision.cold_start, "what was known answers");
+}

@@ -12,6 +12,8 @@ use tokio::sync::watch;
 pub(crate) struct FaultyLog {
     inner: Arc<dyn Log>,
     failure: Mutex<Option<Error>>,
+    /// What reads of data partitions fail with.
+    damage: Mutex<Option<Error>>,
     stalled: watch::Sender<bool>,
     reads_stalled: watch::Sender<bool>,
 }
@@ -29,12 +31,18 @@ pub(crate) fn full() -> Option<Error> {
 impl FaultyLog {
     pub(crate) fn new(inner: Arc<dyn Log>) -> Self {
         let [stalled, reads_stalled] = [(); 2].map(|()| watch::Sender::new(false));
-        Self { inner, failure: Mutex::new(None), stalled, reads_stalled }
+        Self { inner, failure: Mutex::new(None), damage: Mutex::new(None), stalled, reads_stalled }
     }
 
     /// From now on appends fail with this, or no longer.
     pub(crate) fn fail(&self, failure: Option<Error>) {
         *self.failure.lock().unwrap() = failure;
+    }
+
+    /// From now on reads of data partitions fail with this.
+    #[allow(dead_code, reason = "the server's tests, which share this file, do not damage a log")]
+    pub(crate) fn damage(&self, damage: Error) {
+        *self.damage.lock().unwrap() = Some(damage);
     }
 
     /// From now on appends wait, or no longer.
@@ -75,6 +83,9 @@ impl Log for FaultyLog {
     async fn read(&self, partition: Partition, after: Offset, limit: usize) -> Result<Vec<Entry>, Error> {
         if partition != Partition::Control {
             self.reads_stalled.subscribe().wait_for(|stalled| !stalled).await.unwrap();
+            if let Some(damage) = self.damage.lock().unwrap().clone() {
+                return Err(damage);
+            }
         }
         self.inner.read(partition, after, limit).await
     }

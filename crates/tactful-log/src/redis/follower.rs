@@ -72,7 +72,9 @@ impl Follower {
                 thread::sleep(BLOCK);
                 continue;
             }
-            for (key, entries) in streams::parse_read(read(&mut connection, &followed)?)? {
+            let answer = read(&mut connection, &followed)?;
+            self.shared.hear();
+            for (key, entries) in streams::parse_read(answer)? {
                 if let Some((partition, _)) = followed.iter().find(|(partition, _)| keys::stream(*partition) == key) {
                     self.publish(*partition, entries);
                 }

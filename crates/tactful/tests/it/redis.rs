@@ -1,6 +1,8 @@
 //! The server on Redis: what it acknowledged survives its own death and that of Redis, two nodes know the same,
 //! and the demo runs on a Redis of its own.
 
+use std::process::{Command, Stdio};
+
 use serde_json::Value;
 use tactful_log::RedisServer;
 
@@ -29,6 +31,13 @@ impl Redis {
     fn restart(&mut self) {
         self.server.kill();
         self.server = RedisServer::start_on(self.home.path(), self.server.port(), &[]).expect("redis-server");
+    }
+
+    /// Runs a command that answers no error.
+    fn command(&self, words: &[&str]) {
+        let port = self.server.port().to_string();
+        let status = Command::new("redis-cli").args(["-e", "-p", &port]).args(words).stdout(Stdio::null()).status();
+        assert!(status.expect("redis-cli").success(), "{words:?}");
     }
 
     /// A node on it.
@@ -93,6 +102,44 @@ fn while_redis_is_away_decisions_go_on_and_events_are_refused() {
     redis.restart();
     node.take(&purchases(10..20));
     eventually("it follows again", || knows(&node, 20));
+}
+
+#[test]
+fn a_redis_that_lost_what_was_read_takes_the_node_out_of_service() {
+    let redis = Redis::start();
+    let home = Home::new();
+    let node = redis.node(&home);
+    node.take(&purchases(0..100));
+    assert!(node.get("/readyz").starts_with("ready"));
+    redis.command(&["FLUSHALL"]);
+    eventually("it is not ready", || {
+        let (head, body) = node.page("/readyz");
+        head.starts_with("HTTP/1.1 503") && body.starts_with("the log is damaged: partition")
+    });
+    assert_told(&node.logged(), &["ERROR", "the log is damaged"]);
+    assert!(node.get("/metrics").contains("tactful_log_damage_total"));
+    let decided = json(&node.run(&["decide", "c7", "-p", "web_home", "--json"]));
+    assert!(decided["degraded_reasons"].to_string().contains("LOG_DAMAGED"), "{decided}");
+    let told = failed(1, &node.call(&["ingest", "-"]).input(purchases(100..101)).output());
+    assert_told(&told, &["holds less than was read from it, or another log"]);
+    node.stop();
+    // A log that begins after its first entry cannot be folded from the start.
+    let home = Home::new();
+    let node = redis.node(&home);
+    node.take(&purchases(0..400));
+    redis.command(&["XTRIM", "{tactful:p00}:log", "MINID", "4-0"]);
+    let catalog = shipped_catalog();
+    let args = ["serve", "--catalog", catalog.to_str().expect("text"), "--log", &redis.server.url()];
+    let home = Home::new();
+    let told = failed(
+        1,
+        &Call::new(&args)
+            .env("TACTFUL__SERVER__GRPC_LISTEN", "127.0.0.1:0")
+            .env("TACTFUL__SERVER__HTTP_LISTEN", "127.0.0.1:0")
+            .dir(home.path())
+            .output(),
+    );
+    assert_told(&told, &["the log is damaged: partition p00", "the first one kept is 4"]);
 }
 
 #[test]

@@ -184,16 +184,22 @@ impl Server {
         serde_json::from_str(&self.get("/digest")).expect("digests are JSON")
     }
 
-    /// The body of a page.
+    /// The body of a page that answers.
     pub(crate) fn get(&self, page: &str) -> String {
+        let (head, body) = self.page(page);
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        body
+    }
+
+    /// Head and body of a page, whatever its status.
+    pub(crate) fn page(&self, page: &str) -> (String, String) {
         let mut stream = TcpStream::connect(&self.http).expect("HTTP answers");
         stream.set_read_timeout(Some(SOON)).expect("a timeout");
         write!(stream, "GET {page} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.http).expect("a request");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-        body.to_owned()
+        (head.to_owned(), body.to_owned())
     }
 
     /// Ends it at once, as `kill -9` does.
