@@ -49,6 +49,8 @@ pub struct DecideCommand<'a> {
     pub matter_id: &'a str,
     /// False for a what-if without side effects.
     pub live: bool,
+    /// Why a position that the caller named was not reached: see [`Engine::reach`].
+    pub behind: Option<&'static str>,
     /// The request as it came without the subject id, for the record.
     pub encoded: Vec<u8>,
 }
@@ -105,7 +107,7 @@ impl Engine {
             tokens: Vec::new(),
             now_ms,
             watermark_ms: self.store.of(subject_id).watermark_ms(),
-            degraded: self.degraded(),
+            degraded: self.degraded(command.behind),
             decision,
             ruleset,
         };
@@ -131,8 +133,8 @@ impl Engine {
     }
 
     /// What is missing right now.
-    fn degraded(&self) -> Vec<&'static str> {
-        let mut codes = Vec::new();
+    fn degraded(&self, behind: Option<&'static str>) -> Vec<&'static str> {
+        let mut codes: Vec<_> = behind.into_iter().collect();
         if !self.is_caught_up() {
             codes.push("REPLAYING");
         }

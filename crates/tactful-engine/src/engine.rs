@@ -191,6 +191,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Returns once a partition is folded up to an entry; none if it never will be here.
+    pub(crate) async fn folded(&self, partition: usize, offset: Offset) -> Option<()> {
+        self.progress.get(partition)?.1.clone().wait_for(|applied| *applied >= offset).await.ok().map(drop)
+    }
+
     /// Returns once this node has done what the control partition says up to an entry.
     pub(crate) async fn control_reached(&self, offset: Offset) -> Result<(), Error> {
         self.control.clone().wait_for(|done| *done >= offset).await.map(drop).map_err(|_| Error::Closed)

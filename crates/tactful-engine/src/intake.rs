@@ -30,6 +30,8 @@ pub struct Accepted {
     pub accepted: u64,
     /// Items refused, with position, field and fix.
     pub errors: Vec<v1::ItemError>,
+    /// Token of what is durable, for [`Engine::reach`]; empty if nothing is.
+    pub position: String,
 }
 
 /// Why one item is refused: upper-case code, field, and the way to mend it.
@@ -59,7 +61,9 @@ impl Engine {
         }
         answer.accepted = entries.len() as u64;
         if !entries.is_empty() {
-            self.log.append(entries).await?;
+            let partitions: Vec<Partition> = entries.iter().map(|(partition, _)| *partition).collect();
+            let offsets = self.log.append(entries).await?;
+            answer.position = self.position(partitions.into_iter().zip(offsets));
         }
         counter!("tactful_events_ingested_total").increment(answer.accepted);
         counter!("tactful_events_rejected_total").increment(answer.errors.len() as u64);

@@ -18,6 +18,7 @@ mod intake;
 mod model;
 mod options;
 mod pieces;
+mod position;
 mod record;
 mod recorder;
 mod replies;

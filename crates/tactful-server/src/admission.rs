@@ -30,15 +30,15 @@ const BEFORE_TRANSPORT: Duration = Duration::from_millis(2);
 pub(crate) struct Deadline(pub(crate) Option<Instant>);
 
 impl Deadline {
-    /// Refuses work whose deadline has passed, so that expired work never starts.
+    /// Refuses work whose deadline has passed, so that expired work never starts; answers the deadline.
     #[allow(clippy::result_large_err, reason = "tonic's own error type")]
-    pub(crate) fn check<T>(request: &tonic::Request<T>) -> Result<(), tonic::Status> {
+    pub(crate) fn check<T>(request: &tonic::Request<T>) -> Result<Option<Instant>, tonic::Status> {
         let deadline = request.extensions().get::<Self>().and_then(|deadline| deadline.0);
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             counter!("tactful_deadline_exceeded_total").increment(1);
             return Err(status::deadline_exceeded());
         }
-        Ok(())
+        Ok(deadline)
     }
 }
 

@@ -2,17 +2,18 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::StreamExt;
 use metrics::histogram;
 use prost::Message;
 use tactful_core::limits::{BATCH_MAX, ID_BYTES_MAX, ITEMS_MAX};
-use tactful_engine::{DecideCommand, Engine, Error};
+use tactful_engine::{Accepted, DecideCommand, Engine, Error};
 use tactful_proto::v1::decision_service_server::DecisionService;
 use tactful_proto::{Encoded, put_bytes, put_message, v1};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use tonic_types::StatusExt;
@@ -24,6 +25,10 @@ use crate::status;
 
 /// Pages of an export that may wait for a slow reader.
 const PAGES_MAX: usize = 4;
+/// How long a decision without a deadline waits for a position.
+const REACH_MAX: Duration = Duration::from_secs(1);
+/// What is left of a deadline for deciding and answering, the transport's own margin included.
+const DECIDE_TIME: Duration = Duration::from_millis(5);
 /// Fields of `BatchDecideResponse` and `BatchDecideResult`.
 const RESULTS: u32 = 1;
 const RESPONSE: u32 = 1;
@@ -37,8 +42,8 @@ pub(crate) struct Decisions {
 
 impl Decisions {
     #[allow(clippy::result_large_err, reason = "tonic's own error type")]
-    fn decide_one(&self, mut request: v1::DecideRequest) -> Result<Encoded, Status> {
-        let started = Instant::now();
+    fn decide_one(&self, mut request: v1::DecideRequest, behind: Option<&'static str>) -> Result<Encoded, Status> {
+        let started = std::time::Instant::now();
         for (field, text) in [("request_id", &request.request_id), ("matter_id", &request.matter_id)] {
             if text.len() > ID_BYTES_MAX {
                 let message = format!("has {} bytes, at most {ID_BYTES_MAX} are allowed", text.len());
@@ -51,12 +56,28 @@ impl Decisions {
             request_id: &request.request_id,
             matter_id: &request.matter_id,
             live: request.mode() != v1::Mode::Test,
+            behind,
             encoded,
         };
         let decided = self.engine.decide(&command).map_err(|error| status::from_engine(&error))?;
         let response = decide_response(&decided);
         histogram!("tactful_decision_duration_seconds").record(started.elapsed());
         Ok(response)
+    }
+}
+
+impl Decisions {
+    /// Waits until what the caller wants to be known is known, or there is only time left to decide.
+    async fn reach(
+        &self,
+        request: &v1::DecideRequest,
+        deadline: Option<Instant>,
+    ) -> Result<Option<&'static str>, Status> {
+        if request.min_position.is_empty() {
+            return Ok(None);
+        }
+        let until = deadline.map_or_else(|| Instant::now() + REACH_MAX, |deadline| deadline - DECIDE_TIME);
+        self.engine.reach(&request.min_position, until).await.map_err(|error| status::from_engine(&error))
     }
 }
 
@@ -71,19 +92,22 @@ fn encoded(request: &mut v1::DecideRequest) -> Vec<u8> {
 #[tonic::async_trait]
 impl DecisionService for Decisions {
     async fn decide(&self, request: Request<v1::DecideRequest>) -> Result<Response<Encoded>, Status> {
-        Deadline::check(&request)?;
-        self.decide_one(request.into_inner()).map(Response::new)
+        let deadline = Deadline::check(&request)?;
+        let request = request.into_inner();
+        let behind = self.reach(&request, deadline).await?;
+        self.decide_one(request, behind).map(Response::new)
     }
 
     async fn batch_decide(&self, request: Request<v1::BatchDecideRequest>) -> Result<Response<Encoded>, Status> {
-        Deadline::check(&request)?;
+        let deadline = Deadline::check(&request)?;
         let requests = request.into_inner().requests;
         if requests.is_empty() || requests.len() > BATCH_MAX {
             return Err(status::field("requests", &format!("has {} entries, give 1 to {BATCH_MAX}", requests.len())));
         }
         let mut response = Vec::new();
         for (index, request) in requests.into_iter().enumerate() {
-            put_result(index, self.decide_one(request), &mut response);
+            let behind = self.reach(&request, deadline).await;
+            put_result(index, behind.and_then(|behind| self.decide_one(request, behind)), &mut response);
             // One decision is short; other calls of this thread get their turn in between.
             tokio::task::yield_now().await;
         }
@@ -102,7 +126,8 @@ impl DecisionService for Decisions {
         let item = |outcome| v1::IngestItem { item: Some(v1::ingest_item::Item::Outcome(outcome)) };
         let items = outcomes.into_iter().map(item).collect();
         let answer = self.engine.ingest(items).await.map_err(|error| status::from_engine(&error))?;
-        Ok(Response::new(v1::RecordOutcomesResponse { accepted: answer.accepted as i64, errors: answer.errors }))
+        let Accepted { accepted, errors, position } = answer;
+        Ok(Response::new(v1::RecordOutcomesResponse { accepted: accepted as i64, errors, position }))
     }
 
     type ExportDecisionsStream = Pin<Box<dyn Stream<Item = Result<v1::ExportDecisionsResponse, Status>> + Send>>;

@@ -30,7 +30,8 @@ impl EventService for Events {
     async fn ingest(&self, request: Request<v1::IngestRequest>) -> Result<Response<v1::IngestResponse>, Status> {
         Deadline::check(&request)?;
         let answer = ingest(&self.engine, request.into_inner().items).await?;
-        Ok(Response::new(v1::IngestResponse { accepted: answer.accepted as i64, errors: answer.errors }))
+        let Accepted { accepted, errors, position } = answer;
+        Ok(Response::new(v1::IngestResponse { accepted: accepted as i64, errors, position }))
     }
 
     type IngestStreamStream = Pin<Box<dyn Stream<Item = Result<v1::IngestStreamResponse, Status>> + Send>>;
@@ -57,6 +58,7 @@ impl EventService for Events {
                     sequence: batch.sequence,
                     accepted: answer.accepted as i64,
                     errors: answer.errors,
+                    position: answer.position,
                 })
             }
         });

@@ -100,7 +100,7 @@ mod tests {
             .map(|_| ItemError { reason: "INVALID".into(), field: "event.subject_id".into(), ..ItemError::default() })
             .collect();
         let accepted = (request.items.len() - errors.len()) as i64;
-        IngestStreamResponse { sequence: request.sequence, accepted, errors }
+        IngestStreamResponse { sequence: request.sequence, accepted, errors, ..IngestStreamResponse::default() }
     }
 
     #[tonic::async_trait]

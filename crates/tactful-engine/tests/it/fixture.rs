@@ -259,7 +259,7 @@ pub(crate) async fn ingest(engine: &Engine, items: Vec<v1::IngestItem>) {
 
 /// Takes in one item that must be refused; returns why.
 pub(crate) async fn refused(engine: &Engine, item: v1::IngestItem) -> v1::ItemError {
-    let Accepted { accepted, mut errors } = engine.ingest(vec![item]).await.unwrap();
+    let Accepted { accepted, mut errors, .. } = engine.ingest(vec![item]).await.unwrap();
     assert_eq!((accepted, errors.len()), (0, 1), "{errors:?}");
     errors.remove(0)
 }
@@ -316,6 +316,7 @@ impl<'a> Ask<'a> {
             request_id: self.request_id,
             matter_id: "",
             live: self.live,
+            behind: None,
             encoded: prost::Message::encode_to_vec(&encoded),
         })
     }

@@ -10,4 +10,5 @@ mod failures;
 mod faulty;
 mod fixture;
 mod models;
+mod positions;
 mod state;

@@ -3,6 +3,7 @@
 use tactful_proto::v1;
 use tactful_proto::v1::batch_decide_result::Result as Answer;
 use tonic_reflection::pb::{v1 as reflection, v1alpha as reflection_alpha};
+use tonic_types::StatusExt;
 
 use crate::artifacts::constant;
 use crate::fixture::{PATIENCE, Served, aged, ask, at, now_s, order, place};
@@ -72,6 +73,27 @@ async fn an_event_changes_the_next_decision_and_its_outcome_comes_back() {
     let before = v1::ExportDecisionsRequest { end_time: at(now_s() - 3_600), ..v1::ExportDecisionsRequest::default() };
     let mut none = served.decisions().export_decisions(before).await.unwrap().into_inner();
     assert!(none.message().await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_that_names_a_position_knows_what_it_covers() {
+    let served = Served::new().await;
+    for customer in 0..50 {
+        let subject = format!("customer:{customer}");
+        let items = vec![aged(&subject, 44.0), order(&subject, &format!("m{customer}"))];
+        let answer = served.events().ingest(v1::IngestRequest { items }).await.unwrap().into_inner();
+        let min_position = answer.position.clone();
+        let request = v1::DecideRequest { min_position, ..ask(&subject) };
+        let alone = served.decisions().decide(request.clone()).await.unwrap().into_inner();
+        assert!(!alone.cold_start && !alone.degraded, "{customer}: {:?}", alone.degraded_reasons);
+        let batch = v1::BatchDecideRequest { requests: vec![request] };
+        let results = served.decisions().batch_decide(batch).await.unwrap().into_inner().results;
+        assert!(matches!(&results[0].result, Some(Answer::Response(response)) if !response.degraded));
+    }
+    let request = v1::DecideRequest { min_position: "forged".into(), ..ask("customer:1") };
+    let refused = served.decisions().decide(request).await.unwrap_err();
+    let details = refused.get_error_details();
+    assert_eq!(details.bad_request().unwrap().field_violations[0].field, "min_position");
 }
 
 #[tokio::test(flavor = "multi_thread")]

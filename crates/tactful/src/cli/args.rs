@@ -131,6 +131,9 @@ pub(crate) struct DecideArgs {
     /// The matter that the decision is about
     #[arg(long, value_name = "ID")]
     pub(crate) matter: Option<String>,
+    /// Position of an acknowledgement that the decision must know of
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) min_position: Option<String>,
     /// How much to explain
     #[arg(long, value_enum, default_value_t = ExplainLevel::Reasons)]
     pub(crate) explain: ExplainLevel,

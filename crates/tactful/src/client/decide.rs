@@ -34,6 +34,7 @@ fn request(args: &DecideArgs) -> DecideRequest {
         mode: if args.test { Mode::Test } else { Mode::Live }.into(),
         request_id: String::new(),
         matter_id: args.matter.clone().unwrap_or_default(),
+        min_position: args.min_position.clone().unwrap_or_default(),
     }
 }
 
