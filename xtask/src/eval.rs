@@ -7,7 +7,6 @@
 mod cdnow;
 mod hillstrom;
 mod ingest;
-mod server;
 
 use std::{
     path::{Path, PathBuf},
@@ -53,8 +52,8 @@ pub(crate) struct Common {
 /// The data are not there.
 const ABSENT: u8 = 2;
 
-/// The result of an evaluation.
-trait Verdict: Serialize {
+/// The result of an evaluation or a soak.
+pub(crate) trait Verdict: Serialize {
     /// What did not meet the bar, if anything.
     fn failure(&self) -> Option<String>;
     /// The result for people.
@@ -86,9 +85,13 @@ fn with_data<V: Verdict>(
         eprintln!("no data: {} does not exist; name the folder with --data or TACTFUL_DATA", file.display());
         return Ok(ExitCode::from(ABSENT));
     }
-    let verdict = evaluate(&file)?;
-    if common.json {
-        println!("{}", serde_json::to_string(&verdict)?);
+    tell(&evaluate(&file)?, common.json)
+}
+
+/// Prints a result; the exit code says whether its bar was met.
+pub(crate) fn tell(verdict: &impl Verdict, json: bool) -> Result<ExitCode> {
+    if json {
+        println!("{}", serde_json::to_string(verdict)?);
     } else {
         println!("{}", verdict.text());
     }
@@ -102,12 +105,12 @@ fn with_data<V: Verdict>(
 }
 
 /// The runtime of an evaluation's clients.
-fn runtime() -> Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("cannot start a runtime")
 }
 
 /// A progress bar on stderr; without a terminal just the line that says what begins.
-fn progress(what: &str, length: u64) -> ProgressBar {
+pub(crate) fn progress(what: &str, length: u64) -> ProgressBar {
     let bar = ProgressBar::new(length);
     if bar.is_hidden() {
         eprintln!("{what}: {length}");

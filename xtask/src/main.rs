@@ -8,6 +8,8 @@ mod bench;
 mod checks;
 mod eval;
 mod metadata;
+mod server;
+mod soak;
 mod tidy;
 mod workspace;
 
@@ -31,6 +33,8 @@ enum Command {
     Eval(eval::Options),
     /// Measure speed.
     Bench(bench::Options),
+    /// Break things for a while and count what is lost.
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +42,7 @@ fn main() -> ExitCode {
         Command::Test(options) => checks::run(&options),
         Command::Eval(options) => eval::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Soak(options) => soak::run(&options),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

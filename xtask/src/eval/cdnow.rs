@@ -18,13 +18,11 @@ use self::{
     compare::{Recount, mismatch},
     data::Purchase,
 };
-use super::{
-    Verdict,
-    ingest::ingest,
-    progress, runtime,
+use super::{Verdict, ingest::ingest, progress, runtime};
+use crate::{
     server::{self, Digests, Server},
+    workspace::Workspace,
 };
-use crate::workspace::Workspace;
 
 const CATALOG: &str = include_str!("cdnow/catalog.toml");
 const SEED: u64 = 1;

@@ -25,12 +25,11 @@ use self::{
     data::{Arm, Customer, PLACEMENT, is_held_out},
     policy::{Decided, Result as HillstromResult},
 };
-use super::{
-    ingest::ingest,
-    progress, runtime,
+use super::{ingest::ingest, progress, runtime};
+use crate::{
     server::{self, Server},
+    workspace::Workspace,
 };
-use crate::workspace::Workspace;
 
 const CATALOG: &str = include_str!("hillstrom/catalog.toml");
 const RECIPE: &str = include_str!("hillstrom/recipe.toml");

@@ -126,7 +126,7 @@ mod tests {
         let url = format!("http://{}", incoming.local_addr().unwrap());
         let service = Server::builder().add_service(EventServiceServer::new(Acknowledging));
         tokio::spawn(service.serve_with_incoming(incoming));
-        super::super::server::connect(&url).await.unwrap()
+        crate::server::connect(&url).await.unwrap()
     }
 
     fn items(count: usize, broken: Option<usize>) -> impl Iterator<Item = IngestItem> + Send + 'static {

@@ -37,17 +37,17 @@ const SETTLE_POLLS_SHORT: u32 = 40;
 
 /// The digests of a server's state, as its HTTP listener gives them.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(super) struct Digests {
+pub(crate) struct Digests {
     /// Over what does not depend on the order of events; equal under permutation and repetition.
-    pub(super) content: String,
+    pub(crate) content: String,
     /// Over everything; equal at equal offsets.
-    pub(super) state: String,
+    pub(crate) state: String,
     /// Records applied.
-    pub(super) records: u64,
+    pub(crate) records: u64,
 }
 
 /// Builds the release binary and gives its path.
-pub(super) fn build(workspace: &Workspace) -> Result<PathBuf> {
+pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
     eprintln!("building the release binary");
     let mut command = workspace.cargo();
     command.args(["build", "--release", "--package", "tactful"]);
@@ -57,7 +57,7 @@ pub(super) fn build(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 /// A running server. Dropped without [`Server::stop`], it is killed.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     grpc: SocketAddr,
     http: SocketAddr,
@@ -65,13 +65,18 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts a server on free loopback ports with an empty data directory `folder/data`, and waits
-    /// until it is ready.
-    pub(super) fn start(binary: &Path, catalog: &Path, folder: &Path) -> Result<Self> {
+    /// Starts a server on free loopback ports with the data directory `folder/data`, and waits until it
+    /// is ready.
+    pub(crate) fn start(binary: &Path, catalog: &Path, folder: &Path) -> Result<Self> {
+        Self::start_with(binary, catalog, folder, &[])
+    }
+
+    /// As [`Server::start`], with further arguments.
+    pub(crate) fn start_with(binary: &Path, catalog: &Path, folder: &Path, arguments: &[&str]) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let log = folder.join("server.log");
         let mut command = Command::new(binary);
-        command.arg("serve").arg("--catalog").arg(catalog).arg("--data-dir").arg(folder.join("data"));
+        command.arg("serve").args(arguments).arg("--catalog").arg(catalog).arg("--data-dir").arg(folder.join("data"));
         command.args(["--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?);
         let mut child = command.spawn().with_context(|| format!("{} does not start", binary.display()))?;
@@ -87,17 +92,17 @@ impl Server {
     }
 
     /// Address for `--server` and for channels.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.grpc)
     }
 
     /// A connection of its own.
-    pub(super) async fn connect(&self) -> Result<Channel> {
+    pub(crate) async fn connect(&self) -> Result<Channel> {
         connect(&self.url()).await
     }
 
     /// Waits until at least `records` are applied and nothing changes any more.
-    pub(super) async fn settle(&self, records: u64) -> Result<Digests> {
+    pub(crate) async fn settle(&self, records: u64) -> Result<Digests> {
         let started = Instant::now();
         let (mut last, mut equal) = (self.digests().await?, 0);
         while started.elapsed() < SETTLE_MAX {
@@ -119,7 +124,7 @@ impl Server {
     }
 
     /// Asks it to drain and waits; kills it if it takes too long, which is an error.
-    pub(super) fn stop(mut self) -> Result<()> {
+    pub(crate) fn stop(mut self) -> Result<()> {
         // `kill` is part of every POSIX shell, and signals by number need no further crate.
         let kill = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status()?;
         ensure!(kill.success(), "cannot signal the server");
@@ -146,7 +151,7 @@ impl Drop for Server {
 }
 
 /// A connection to a server's gRPC listener.
-pub(super) async fn connect(url: &str) -> Result<Channel> {
+pub(crate) async fn connect(url: &str) -> Result<Channel> {
     let endpoint = Endpoint::from_shared(url.to_owned())?.tcp_nodelay(true).connect_timeout(Duration::from_secs(5));
     endpoint.connect().await.with_context(|| format!("cannot connect to {url}"))
 }
