@@ -20,7 +20,7 @@ mod unique;
 
 pub use embedded::{EmbeddedLog, Options};
 pub use error::Error;
-pub use redis::{RedisLog, RedisOptions, RedisServer};
+pub use redis::{DeadEntry, DeadList, Intake, IntakeEntry, RedisLog, RedisOptions, RedisServer};
 
 /// Data partitions of one log at most: one per hash slot of the partition function.
 pub const PARTITIONS_MAX: u16 = 16_384;

@@ -28,6 +28,7 @@ use crate::{
 };
 
 mod follower;
+mod intake;
 mod keys;
 mod private;
 mod scripts;
@@ -35,6 +36,7 @@ mod server;
 mod streams;
 mod writer;
 
+pub use intake::{DeadEntry, DeadList, Intake, IntakeEntry};
 pub use private::RedisServer;
 
 /// Format of the manifest.

@@ -5,8 +5,8 @@ mod args;
 mod value;
 
 pub(crate) use args::{
-    CatalogCheckArgs, ContextArgs, DecideArgs, DemoArgs, ExplainLevel, ExportDecisionsArgs, IngestArgs, LoadArgs,
-    OnError, ServeArgs, ShowArgs, TrainArgs,
+    CatalogCheckArgs, ContextArgs, DeadListArgs, DeadRetryArgs, DecideArgs, DemoArgs, ExplainLevel,
+    ExportDecisionsArgs, IngestArgs, LoadArgs, OnError, ServeArgs, ShowArgs, TrainArgs,
 };
 pub(crate) use value::Assignment;
 
@@ -77,6 +77,9 @@ pub(crate) enum Command {
     /// Write recorded data out
     #[command(subcommand)]
     Export(ExportCommand),
+    /// See and retry what came in through Redis and could not be read
+    #[command(subcommand)]
+    Dead(DeadCommand),
 }
 
 /// What to do with a catalogue.
@@ -107,6 +110,17 @@ pub(crate) enum ExportCommand {
     /// Recorded decisions with their outcomes as JSON lines, one per decision and slot
     #[command(after_help = args::EXPORT_EXAMPLES)]
     Decisions(ExportDecisionsArgs),
+}
+
+/// What to do with entries that could not be read.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadCommand {
+    /// List them, oldest first, each with the reason and as it came
+    #[command(after_help = args::DEAD_LIST_EXAMPLES)]
+    List(DeadListArgs),
+    /// Give them to the intake again, for instance after the catalogue was mended
+    #[command(after_help = args::DEAD_RETRY_EXAMPLES)]
+    Retry(DeadRetryArgs),
 }
 
 #[cfg(test)]
@@ -141,7 +155,10 @@ mod tests {
                 parse(call).unwrap_or_else(|problem| panic!("{call}: {problem}"));
             }
         }
-        assert_eq!(leaves, 10, "demo, serve, decide, ingest, context, check, train, load, show, decisions");
+        assert_eq!(
+            leaves, 12,
+            "demo, serve, decide, ingest, context, check, train, load, show, decisions, list, retry"
+        );
     }
 
     #[test]

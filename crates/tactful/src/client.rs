@@ -2,6 +2,7 @@
 //! what is right or wrong is the server's word, rendered for a human.
 
 pub(crate) mod context;
+pub(crate) mod dead;
 pub(crate) mod decide;
 pub(crate) mod export;
 pub(crate) mod ingest;

@@ -7,6 +7,7 @@ mod cli;
 mod client;
 mod config;
 mod demo;
+mod intake;
 mod log;
 mod output;
 mod render;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 
-use cli::{CatalogCommand, Cli, Command, ExportCommand, Global, ModelCommand};
+use cli::{CatalogCommand, Cli, Command, DeadCommand, ExportCommand, Global, ModelCommand};
 
 #[global_allocator]
 static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -38,6 +39,8 @@ fn dispatch(global: &Global, command: Command) -> Result<ExitCode> {
         Command::Model(ModelCommand::Load(args)) => block_on(client::model::load(global, &args)),
         Command::Model(ModelCommand::Show(args)) => client::model::show(global, &args),
         Command::Catalog(CatalogCommand::Check(args)) => catalog::check(global, &args),
+        Command::Dead(DeadCommand::List(args)) => client::dead::list(global, &args),
+        Command::Dead(DeadCommand::Retry(args)) => client::dead::retry(global, &args),
         Command::Serve(args) => serve::run(global, &args),
         Command::Demo(args) => demo::run(global, &args),
     }

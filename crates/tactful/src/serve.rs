@@ -16,6 +16,7 @@ use toml::Value;
 
 use crate::cli::{Global, ServeArgs};
 use crate::config::{self, Loaded};
+use crate::intake;
 use crate::log::{self, EMBEDDED};
 use crate::output::{self, Usage};
 
@@ -116,16 +117,29 @@ async fn serve(global: &Global, settings: Settings, ruleset: Ruleset) -> Result<
                 server.stop().await;
                 bail!("the log is damaged: {damage}");
             }
-            announce(global, server.addresses(), &engine)?;
         }
         _signal = terminate.recv() => return stop(server).await,
         _signal = interrupt.recv() => return stop(server).await,
     }
+    let intake = intake(&settings, &engine).await?;
+    announce(global, server.addresses(), &engine)?;
     tokio::select! {
         _signal = terminate.recv() => {}
         _signal = interrupt.recv() => {}
     }
+    if let Some(intake) = intake {
+        tokio::task::spawn_blocking(move || intake.stop()).await?;
+    }
     stop(server).await
+}
+
+/// The intake, where the log is one that other producers can reach.
+async fn intake(settings: &Settings, engine: &Arc<Engine>) -> Result<Option<intake::Running>> {
+    if settings.log == EMBEDDED {
+        return Ok(None);
+    }
+    let (url, engine, runtime) = (settings.log.clone(), Arc::clone(engine), tokio::runtime::Handle::current());
+    tokio::task::spawn_blocking(move || intake::start(&url, engine, runtime)).await?.map(Some)
 }
 
 async fn stop(server: Server) -> Result<ExitCode> {

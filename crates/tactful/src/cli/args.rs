@@ -274,3 +274,35 @@ pub(crate) struct ExportDecisionsArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 }
+
+pub(super) const DEAD_LIST_EXAMPLES: &str = "\
+Examples:
+  tactful dead list --log redis://127.0.0.1:6379
+  tactful dead list --log redis://127.0.0.1:6379 --json | head";
+
+/// Options of `dead list`.
+#[derive(Args, Debug)]
+pub(crate) struct DeadListArgs {
+    /// The Redis that holds the log
+    #[arg(long, value_name = "URL", env = "TACTFUL__LOG", hide_env_values = true)]
+    pub(crate) log: String,
+}
+
+pub(super) const DEAD_RETRY_EXAMPLES: &str = "\
+Examples:
+  tactful dead retry --log redis://127.0.0.1:6379 1764000000000-0
+  tactful dead retry --log redis://127.0.0.1:6379 --all";
+
+/// Options of `dead retry`.
+#[derive(Args, Debug)]
+pub(crate) struct DeadRetryArgs {
+    /// The Redis that holds the log
+    #[arg(long, value_name = "URL", env = "TACTFUL__LOG", hide_env_values = true)]
+    pub(crate) log: String,
+    /// Ids, as `tactful dead list` shows them
+    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) ids: Vec<String>,
+    /// All that are there now
+    #[arg(long)]
+    pub(crate) all: bool,
+}

@@ -158,6 +158,78 @@ fn a_node_on_a_redis_that_is_not_there_or_not_fit_says_so() {
     assert_told(&serve(&redis.server.url()), &["has 4 partitions, not 16"]);
 }
 
+/// A purchase as another producer adds it.
+fn purchase(customer: usize, message: &str) -> String {
+    let subject = format!("\"userId\":\"c{customer}\",\"messageId\":\"{message}\"");
+    format!("{{\"type\":\"track\",\"event\":\"Product Activated\",{subject},\"properties\":{{\"price\":1}}}}")
+}
+
+#[test]
+fn what_other_producers_add_to_redis_counts_once_and_poison_goes_to_the_dead_list() {
+    let redis = Redis::start();
+    let add = |field: &str, value: &str| redis.command(&["XADD", "tactful:intake", "*", field, value]);
+    add("json", &purchase(0, "early"));
+    let (home, other_home) = (Home::new(), Home::new());
+    let (one, two) = (redis.node(&home), redis.node(&other_home));
+    for customer in 0..40 {
+        add("json", &purchase(customer, &format!("m{customer}")));
+        add("json", &purchase(customer, &format!("m{customer}")));
+    }
+    add("json", "{\"type\":\"track\"");
+    add("xml", "<event/>");
+    add("json", "{\"type\":\"page\",\"userId\":\"late\",\"timestamp\":\"1900-01-01T00:00:00Z\"}");
+    eventually("all is folded on both nodes", || knows(&one, 40) && one.digest() == two.digest());
+    let url = redis.server.url();
+    let dead = |args: &[&str]| Call::new(&[&["dead"], args, &["--log", url.as_str()]].concat()).output();
+    let listed = || -> Vec<Value> {
+        let lines = done(&dead(&["list", "--json"]));
+        lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    };
+    eventually("three are dead", || listed().len() == 3);
+    let reasons: Vec<String> = listed().iter().map(|entry| entry["reason"].to_string()).collect();
+    for reason in ["not valid JSON", "give json or protobuf", "event_time"] {
+        assert!(reasons.iter().any(|told| told.contains(reason)), "{reason}: {reasons:?}");
+    }
+    let original = listed().iter().any(|entry| entry["fields"]["xml"] == "<event/>");
+    assert!(original, "as it came: {:?}", listed());
+    assert_told(&done(&dead(&["list"])), &["xml: <event/>"]);
+    // What cannot be read now either comes back.
+    let first = listed()[0]["id"].as_str().expect("an id").to_owned();
+    assert_told(&done(&dead(&["retry", &first])), &["1 entries retried"]);
+    eventually("it is dead again", || listed().len() == 3 && listed().iter().all(|entry| entry["id"] != *first));
+    assert_told(&failed(1, &dead(&["retry", &first])), &["not in the dead list"]);
+    assert_told(&failed(2, &dead(&["retry"])), &["<ID>"]);
+    assert_told(&done(&dead(&["retry", "--all"])), &["3 entries retried"]);
+    eventually("all are dead again", || listed().len() == 3);
+    assert!(one.get("/metrics").contains("tactful_intake_dead_total"));
+}
+
+#[test]
+fn what_a_killed_node_had_taken_from_redis_is_taken_by_the_next() {
+    let redis = Redis::start();
+    let home = Home::new();
+    for round in 0..3 {
+        let node = redis.node(&home);
+        for customer in 0..100 {
+            redis.command(&[
+                "XADD",
+                "tactful:intake",
+                "*",
+                "json",
+                &purchase(customer, &format!("{round}-{customer}")),
+            ]);
+        }
+        node.kill();
+    }
+    let node = redis.node(&home);
+    let bought = |customer: usize| {
+        let context = json(&node.run(&["context", &format!("c{customer}"), "--json"]));
+        let features = context["features"].as_array().expect("features").clone();
+        features.iter().find(|feature| feature["name"] == "purchases").and_then(|feature| feature["value"].as_f64())
+    };
+    eventually("every purchase counts once", || [0, 50, 99].iter().all(|customer| bought(*customer) == Some(3.0)));
+}
+
 #[test]
 fn the_demo_runs_on_a_redis_of_its_own_and_leaves_a_log() {
     let home = Home::new();
