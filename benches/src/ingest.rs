@@ -1,5 +1,9 @@
 //! How many events per second a real server takes in over several gRPC streams, each acknowledged
-//! once it is durable in the embedded log. Server and generator share the machine's cores.
+//! once it is durable in the embedded log; how fast a node folds what a Redis holds, against a bare loop that only
+//! reads and decodes it; and how long after its acknowledgement an event is known to a decision. Server, Redis and
+//! generator share the machine's cores.
+
+mod redis;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,24 +27,40 @@ const CUSTOMERS: usize = 100_000;
 /// What was measured.
 #[derive(Clone, Debug, Serialize)]
 pub struct Measured {
-    /// Events per second that were acknowledged durable.
+    /// Events per second that were acknowledged durable in the embedded log.
     pub embedded_events_per_s: f64,
+    /// Events per second from Redis into the rows of a starting node.
+    pub redis_events_per_s: f64,
+    /// Events per second that a loop reads from Redis and decodes.
+    pub bare_loop_events_per_s: f64,
+    /// The first over the second.
+    pub redis_ratio: f64,
+    /// From the acknowledgement of an event to the answer of a decision that knows it, on Redis, p99, milliseconds.
+    pub visible_p99_ms: f64,
 }
 
-/// Sends events for `window` after a quarter of it as warm-up.
+/// Sends events for `window` after a quarter of it as warm-up, to either log; then reads those in Redis back.
 ///
 /// # Errors
-/// If the server does not start, or refuses or loses any event.
+/// If a server does not start, or refuses or loses any event.
 pub fn measure(tactful: &Path, window: Duration) -> Result<Measured> {
     let folder = tempfile::tempdir()?;
-    let process = start_tactful(tactful, folder.path(), ACTIONS, None)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let measured = runtime.block_on(load(&process, window))?;
+    let process = start_tactful(tactful, folder.path(), ACTIONS, None, None)?;
+    let embedded_events_per_s = runtime.block_on(load(&process, window))?;
     process.stop()?;
-    Ok(measured)
+    let redis = redis::measure(tactful, folder.path(), &runtime, window)?;
+    Ok(Measured {
+        embedded_events_per_s,
+        redis_events_per_s: redis.node,
+        bare_loop_events_per_s: redis.bare,
+        redis_ratio: redis.node / redis.bare,
+        visible_p99_ms: redis.visible_p99_ms,
+    })
 }
 
-async fn load(process: &Process, window: Duration) -> Result<Measured> {
+/// Events per second that were acknowledged.
+async fn load(process: &Process, window: Duration) -> Result<f64> {
     let acknowledged = Arc::new(AtomicU64::new(0));
     let warm_up = window / 4;
     let end = Instant::now() + warm_up + window;
@@ -67,7 +87,7 @@ async fn load(process: &Process, window: Duration) -> Result<Measured> {
         cpu_us(before.server, after.server),
         cpu_us(before.generator, after.generator)
     );
-    Ok(Measured { embedded_events_per_s: events / seconds })
+    Ok(events / seconds)
 }
 
 /// Where things stand.
@@ -86,4 +106,23 @@ fn mark(process: &Process, acknowledged: &AtomicU64) -> Result<Mark> {
         server: cpu(process.id())?,
         generator: cpu(std::process::id())?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_measurement_on_disk_and_on_redis_gives_all_figures() {
+        // Built by `cargo test --workspace`, of which this is a part.
+        let own = std::env::current_exe().unwrap();
+        let binary = own.ancestors().nth(2).unwrap().join("tactful");
+        if !binary.is_file() {
+            return eprintln!("skipped: {} is not built", binary.display());
+        }
+        let measured = measure(&binary, Duration::from_millis(400)).unwrap();
+        assert!(measured.embedded_events_per_s > 0.0 && measured.visible_p99_ms > 0.0, "{measured:?}");
+        assert!(measured.redis_events_per_s > 0.0 && measured.bare_loop_events_per_s > 0.0, "{measured:?}");
+        assert_eq!(measured.redis_ratio, measured.redis_events_per_s / measured.bare_loop_events_per_s);
+    }
 }

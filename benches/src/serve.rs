@@ -169,21 +169,27 @@ fn put_under(runtime: &Runtime, service: &Service, load: Load, window: Duration,
 
 /// The real server with a catalogue of 1,000 actions and its model.
 fn decide_service(tactful: &Path, folder: &Path, customers: usize) -> Result<Service> {
-    let process = start_tactful(tactful, folder, ACTIONS, Some(SERVER_CORE))?;
+    let process = start_tactful(tactful, folder, ACTIONS, Some(SERVER_CORE), None)?;
     let mut rng = Rng::new(8);
     let requests = (0..REQUESTS).map(|_| request(&mut rng, customers).encode_to_vec().into()).collect();
     Ok(Service { name: "decide", process, path: DECIDE, requests, events_per_s: WRITER_RATE })
 }
 
-/// Starts the `tactful` binary on an empty log with a generated catalogue and its model.
-pub(crate) fn start_tactful(tactful: &Path, folder: &Path, actions: usize, core: Option<usize>) -> Result<Process> {
+/// Starts the `tactful` binary with a generated catalogue and its model, on this log or the folder's embedded one.
+pub(crate) fn start_tactful(
+    tactful: &Path,
+    folder: &Path,
+    actions: usize,
+    core: Option<usize>,
+    log: Option<&str>,
+) -> Result<Process> {
     let (definitions, artifact_file) = (folder.join("catalog"), folder.join("model"));
     std::fs::create_dir_all(&definitions)?;
     let catalog = catalog(actions);
     std::fs::write(definitions.join("catalog.toml"), toml::to_string(&catalog)?)?;
     std::fs::write(&artifact_file, artifact(&model(&catalog)))?;
     let path = |path: &Path| path.to_str().map(str::to_owned).context("the temporary folder has no plain name");
-    let arguments = [
+    let mut arguments = vec![
         "serve".to_owned(),
         "--catalog".to_owned(),
         path(&definitions)?,
@@ -196,6 +202,9 @@ pub(crate) fn start_tactful(tactful: &Path, folder: &Path, actions: usize, core:
         "--http-listen".to_owned(),
         "127.0.0.1:0".to_owned(),
     ];
+    if let Some(log) = log {
+        arguments.extend(["--log".to_owned(), log.to_owned()]);
+    }
     Process::start(tactful, &arguments, core, &folder.join("server.log"))
 }
 
