@@ -81,8 +81,9 @@ impl Decisions {
     }
 }
 
-/// The request for the record; the record names the subject itself.
+/// The request for the record, which names the subject itself; what it waited for has had its effect.
 fn encoded(request: &mut v1::DecideRequest) -> Vec<u8> {
+    request.min_position.clear();
     let subject_id = std::mem::take(&mut request.subject_id);
     let encoded = request.encode_to_vec();
     request.subject_id = subject_id;

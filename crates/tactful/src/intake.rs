@@ -13,12 +13,14 @@ use tactful_log::{Intake, IntakeEntry};
 use tactful_proto::v1::{IngestItem, ingest_item::Item};
 use tokio::runtime::Handle;
 
-use crate::segment;
+use crate::segment::{self, lines::LINE_BYTES_MAX};
 
 /// The field of an entry that holds one JSON object, as in the Segment specification.
 const JSON: &[u8] = b"json";
 /// The field of an entry that holds an encoded `tactful.v1.IngestItem`.
 const PROTOBUF: &[u8] = b"protobuf";
+/// Longest value of a field, in bytes: as of a line over gRPC.
+const VALUE_BYTES_MAX: usize = LINE_BYTES_MAX;
 /// Pause after Redis or the log failed.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -101,11 +103,14 @@ impl Taker {
         if items.is_empty() {
             return Some(Vec::new());
         }
+        let mut told = false;
         while !self.stopping.load(Ordering::Acquire) {
             match self.runtime.block_on(self.engine.ingest(items.clone())) {
                 Ok(Accepted { errors, .. }) => return Some(errors),
                 Err(error) => {
-                    tracing::warn!(%error, "the log does not take what came in, trying again");
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::warn!(%error, "the log does not take what came in, trying again");
+                    }
                     thread::sleep(RETRY);
                 }
             }
@@ -116,6 +121,9 @@ impl Taker {
 
 /// What an entry says. Without a message id of its own it gets that of the entry, so that it counts once.
 fn item(entry: &IntakeEntry) -> Result<IngestItem, String> {
+    if let Some((_, value)) = entry.fields.iter().find(|(_, value)| value.len() > VALUE_BYTES_MAX) {
+        return Err(format!("has a field of {} bytes, at most {VALUE_BYTES_MAX} are allowed", value.len()));
+    }
     let field = |name: &[u8]| entry.fields.iter().find(|(own, _)| own == name).map(|(_, value)| value);
     let mut item = match (field(JSON), field(PROTOBUF)) {
         (Some(json), None) => segment::item(json).map_err(|refused| refused.to_string())?,
@@ -178,5 +186,6 @@ mod tests {
         assert!(refused(&[("json", b"{\"type\":".to_vec())]).contains("not valid JSON"));
         assert!(refused(&[("json", b"{\"type\":\"page\"}".to_vec())]).contains("userId"));
         assert!(refused(&[("protobuf", b"\xFF\xFF".to_vec())]).contains("IngestItem"));
+        assert!(refused(&[("json", vec![b' '; VALUE_BYTES_MAX + 1])]).contains("at most 1048576"));
     }
 }

@@ -19,8 +19,10 @@ use crate::{Entry, Error, Offset, Partition, bounds::every_partition};
 
 /// Time for which Redis holds a read that finds nothing.
 const BLOCK: Duration = Duration::from_millis(500);
-/// Entries of each partition that one read takes.
-const READ_ENTRIES: usize = 1_000;
+/// Entries of each partition that one read takes: the fewest until it is known how large they are, then as many as
+/// fit, by the mean of the read before, into the bytes that all partitions share.
+const READ_ENTRIES: (usize, usize) = (4, 1_000);
+const READ_BYTES: usize = 8 << 20;
 /// Pause between two looks at what Redis holds of what was read already.
 const CHECK_PACE: Duration = Duration::from_secs(2);
 /// Pause before another connection is tried.
@@ -34,12 +36,14 @@ pub(crate) struct Follower {
     /// found out even if more has been read since.
     anchors: Vec<Option<Entry>>,
     checked: Instant,
+    /// Entries of each partition to take next.
+    take: usize,
 }
 
 impl Follower {
     /// `newest`: the last entry of each partition at the start, where Redis still holds it.
     pub(crate) fn new(shared: Arc<Shared>, newest: Vec<Option<Entry>>) -> Self {
-        Self { shared, anchors: newest.clone(), newest, checked: Instant::now() }
+        Self { shared, anchors: newest.clone(), newest, checked: Instant::now(), take: READ_ENTRIES.0 }
     }
 
     /// Runs until the log is closed.
@@ -72,9 +76,11 @@ impl Follower {
                 thread::sleep(BLOCK);
                 continue;
             }
-            let answer = read(&mut connection, &followed)?;
+            let answer = read(&mut connection, &followed, self.take)?;
             self.shared.hear();
-            for (key, entries) in streams::parse_read(answer)? {
+            let streams = streams::parse_read(answer)?;
+            self.take = fitting(streams.iter().flat_map(|(_, entries)| entries), followed.len()).unwrap_or(self.take);
+            for (key, entries) in streams {
                 if let Some((partition, _)) = followed.iter().find(|(partition, _)| keys::stream(*partition) == key) {
                     self.publish(*partition, entries);
                 }
@@ -160,9 +166,16 @@ fn offset(entry: Option<&Entry>) -> Offset {
     entry.map_or(0, |entry| entry.offset)
 }
 
-fn read(connection: &mut Connection, followed: &[(Partition, Offset)]) -> RedisResult<Value> {
+/// How many entries like these each of some partitions may give; none if there are none to go by.
+fn fitting<'a>(entries: impl Iterator<Item = &'a Entry>, partitions: usize) -> Option<usize> {
+    let (count, bytes) = entries.fold((0, 0), |(count, bytes), entry| (count + 1, bytes + entry.payload.len()));
+    let mean = (bytes / usize::max(count, 1)).max(1);
+    (count > 0).then(|| (READ_BYTES / mean / partitions.max(1)).clamp(READ_ENTRIES.0, READ_ENTRIES.1))
+}
+
+fn read(connection: &mut Connection, followed: &[(Partition, Offset)], count: usize) -> RedisResult<Value> {
     let mut call = redis::cmd("XREAD");
-    call.arg("COUNT").arg(READ_ENTRIES).arg("BLOCK").arg(BLOCK.as_millis() as u64).arg("STREAMS");
+    call.arg("COUNT").arg(count).arg("BLOCK").arg(BLOCK.as_millis() as u64).arg("STREAMS");
     followed.iter().for_each(|(partition, _)| {
         call.arg(keys::stream(*partition));
     });
@@ -170,4 +183,21 @@ fn read(connection: &mut Connection, followed: &[(Partition, Offset)]) -> RedisR
         call.arg(format!("{after}-0"));
     });
     call.query(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn a_read_takes_as_many_as_fit() {
+        let entries = |count, size| vec![Entry { offset: 1, payload: Bytes::from(vec![0; size]) }; count];
+        assert_eq!(fitting(entries(3, 200).iter(), 17), Some(1_000));
+        assert_eq!(fitting(entries(3, 100_000).iter(), 17), Some(4), "the fewest, whatever their size");
+        assert_eq!(fitting(entries(3, 100_000).iter(), 2), Some(41));
+        assert_eq!(fitting(entries(5, 0).iter(), 2), Some(1_000));
+        assert_eq!(fitting([].iter(), 17), None);
+    }
 }
