@@ -45,7 +45,7 @@ const MEMTABLE_BYTES: (u64, u64) = (64 << 10, 1 << 30);
 /// How to open an embedded log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Number of data partitions, 1 to [`PARTITIONS_MAX`]. Fixed when the log is created; later it must be the same.
+    /// Number of data partitions, 1 to [`crate::PARTITIONS_MAX`]. Fixed when the log is created; later it must be the same.
     pub partitions: u16,
     /// Memory for the newest entries of all partitions together, in bytes.
     pub recent_bytes: usize,

@@ -8,7 +8,7 @@ use tactful_log::{DeadEntry, DeadList};
 
 use crate::{
     cli::{DeadListArgs, DeadRetryArgs, Global},
-    output,
+    output::{self, Usage},
 };
 
 /// Characters of a field that are shown as text.
@@ -16,7 +16,7 @@ const SHOWN_MAX: usize = 100;
 
 /// Lists the entries, oldest first.
 pub(crate) fn list(global: &Global, args: &DeadListArgs) -> Result<ExitCode> {
-    let dead = DeadList::new(&args.log)?;
+    let dead = dead_list(&args.log)?;
     let (mut after, mut count) = (None, 0_u64);
     loop {
         let entries = dead.after(after.as_deref())?;
@@ -34,7 +34,7 @@ pub(crate) fn list(global: &Global, args: &DeadListArgs) -> Result<ExitCode> {
 
 /// Gives entries to the intake again.
 pub(crate) fn retry(global: &Global, args: &DeadRetryArgs) -> Result<ExitCode> {
-    let dead = DeadList::new(&args.log)?;
+    let dead = dead_list(&args.log)?;
     let mut ids = args.ids.clone();
     if args.all {
         // Those of now: what cannot be read now either comes back behind them.
@@ -63,6 +63,11 @@ pub(crate) fn retry(global: &Global, args: &DeadRetryArgs) -> Result<ExitCode> {
         bail!("not in the dead list: {}; `tactful dead list` shows what is", missing.join(", "));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The dead list at an address, which may be mistyped.
+fn dead_list(url: &str) -> Result<DeadList> {
+    DeadList::new(url).map_err(|error| Usage(error.to_string()).into())
 }
 
 fn as_json(entry: &DeadEntry) -> String {

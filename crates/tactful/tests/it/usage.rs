@@ -37,9 +37,12 @@ fn each_command_has_help_with_its_defaults() {
 
 #[test]
 fn wrong_usage_ends_with_2_and_a_hint() {
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 15] = [
         (&[], "Usage:"),
-        (&["decied"], "a similar subcommand exists: 'decide'"),
+        (&["decied"], "'decide'"),
+        (&["contxt"], "a similar subcommand exists: 'context'"),
+        (&["dead", "list"], "--log <URL>"),
+        (&["dead", "list", "--log", "localhost"], "write redis://host:port"),
         (&["decide"], "<SUBJECT>"),
         (&["decide", "customer:42"], "--placement"),
         (&["decide", "customer:42", "-p", "web_home:-1"], "is not a count from 1 to 20"),
