@@ -209,7 +209,7 @@ async fn a_redis_that_lost_its_tail_is_told_and_nothing_is_appended_to_it() {
     assert!(matches!(refused, Err(Error::Corrupt { .. })), "{refused:?}");
     let (error, took) = end(&log, A, 5).await;
     assert!(
-        matches!(error, Error::BeyondTail { after: 5, tail: 3 }) && took < Duration::from_secs(5),
+        matches!(error, Error::BeyondTail { after: 5, tail: 3 }) && took < Duration::from_secs(10),
         "{error} {took:?}"
     );
     assert!(log.read(A, 0, 9).await.is_err(), "no reader goes on as if nothing had been");
@@ -239,7 +239,7 @@ async fn entries_that_are_other_than_before_are_told() {
         }
     };
     let took = started.elapsed();
-    assert!(matches!(error, Error::Corrupt { .. }) && took < Duration::from_secs(5), "{error} {took:?}");
+    assert!(matches!(error, Error::Corrupt { .. }) && took < Duration::from_secs(10), "{error} {took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
