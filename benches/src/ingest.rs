@@ -121,22 +121,3 @@ fn mark(process: &Process, acknowledged: &AtomicU64) -> Result<Mark> {
         generator: cpu(std::process::id())?,
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_short_measurement_on_disk_and_on_redis_gives_all_figures() {
-        // Built by `cargo test --workspace`, of which this is a part.
-        let own = std::env::current_exe().unwrap();
-        let binary = own.ancestors().nth(2).unwrap().join("tactful");
-        if !binary.is_file() {
-            return eprintln!("skipped: {} is not built", binary.display());
-        }
-        let measured = measure(&binary, Duration::from_secs(1)).unwrap();
-        assert!(measured.embedded_events_per_s > 0.0 && measured.visible_p99_ms > 0.0, "{measured:?}");
-        assert!(measured.redis_events_per_s > 0.0 && measured.bare_loop_events_per_s > 0.0, "{measured:?}");
-        assert_eq!(measured.redis_ratio, measured.redis_events_per_s / measured.bare_loop_events_per_s);
-    }
-}
