@@ -108,8 +108,8 @@ impl Writer {
             call.key(keys::stream(*partition)).arg(seen);
         }
         for (partition, payload) in groups.iter().flat_map(|group| &group.entries) {
-            let stream = streams.iter().position(|stream| stream == partition).unwrap_or_default() + 1;
-            call.arg(stream).arg(&payload[..]);
+            let stream = streams.binary_search(partition).expect("the streams are those of these entries");
+            call.arg(stream + 1).arg(&payload[..]);
         }
         call.invoke(connection)
     }
@@ -125,7 +125,7 @@ impl Writer {
     }
 }
 
-/// The partitions of some groups, each once.
+/// The partitions of some groups, each once, in order.
 fn streams(groups: &[Group]) -> Vec<Partition> {
     let mut streams: Vec<Partition> =
         groups.iter().flat_map(|group| &group.entries).map(|(partition, _)| *partition).collect();

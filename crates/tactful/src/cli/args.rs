@@ -59,7 +59,7 @@ pub(crate) struct ServeArgs {
     /// Directory of the catalogue
     #[arg(long, value_name = "DIR")]
     pub(crate) catalog: Option<PathBuf>,
-    /// Directory of the embedded log and the snapshots
+    /// Directory of the embedded log
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Event log: `embedded` (the default) in the data directory, or redis://HOST:PORT, shared by several nodes
