@@ -195,7 +195,7 @@ fn fold_entry(schema: &Schema, rows: &PartitionRows, record: &FoldRecord, entry:
     }
     let mut row = Row::new(schema);
     let applied = apply(schema, &mut names, &mut row, entry, record.received_ms);
-    rows.rows.insert(record.subject_id.as_str().into(), row);
+    rows.rows.insert(record.subject_id.as_str(), row);
     applied
 }
 

@@ -22,6 +22,7 @@ mod position;
 mod record;
 mod recorder;
 mod replies;
+mod rows;
 mod store;
 mod token;
 

@@ -1,16 +1,13 @@
-//! Customer rows in memory: for each partition a concurrent map of boxed rows, the names that its
-//! interactions use, and how far its fold has come.
+//! Customer rows in memory: for each partition its rows, the names that its interactions use, and how
+//! far its fold has come.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
-use dashmap::DashMap;
-use foldhash::fast::RandomState;
 use tactful_core::hash;
-use tactful_core::state::{CustomerView, Digest, Names, Row, Schema, digest};
+use tactful_core::state::{CustomerView, Digest, Names, Schema, digest};
 
-/// Lock shards of a partition's map: readers and one applier share it.
-const SHARDS: usize = 16;
+use crate::rows::Rows;
 
 /// All rows.
 pub(crate) struct Store {
@@ -19,7 +16,7 @@ pub(crate) struct Store {
 
 /// Rows of one partition.
 pub(crate) struct PartitionRows {
-    pub(crate) rows: DashMap<Box<str>, Row, RandomState>,
+    pub(crate) rows: Rows,
     pub(crate) names: RwLock<Names>,
     /// Offset of the last record that took effect.
     pub(crate) applied: AtomicU64,
@@ -29,7 +26,7 @@ pub(crate) struct PartitionRows {
 
 impl Store {
     pub(crate) fn new(partitions: u16) -> Self {
-        Self { partitions: (0..partitions).map(|_| PartitionRows::new()).collect() }
+        Self { partitions: (0..partitions).map(|_| PartitionRows::new(partitions)).collect() }
     }
 
     /// The partition of a subject id.
@@ -55,7 +52,7 @@ impl Store {
         let mut whole = Digest::default();
         for partition in &self.partitions {
             partition.read_names(|names| {
-                for entry in &partition.rows {
+                for entry in partition.rows.chunks().iter().flatten() {
                     whole += digest(schema, names, entry.key(), entry.value());
                 }
             });
@@ -70,9 +67,9 @@ impl Store {
 }
 
 impl PartitionRows {
-    fn new() -> Self {
+    fn new(partitions: u16) -> Self {
         Self {
-            rows: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS),
+            rows: Rows::new(partitions),
             names: RwLock::new(Names::default()),
             applied: AtomicU64::new(0),
             watermark_ms: AtomicI64::new(0),
