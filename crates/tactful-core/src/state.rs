@@ -5,7 +5,9 @@
 //! exact slots and matters. It keeps no subject ids, decides nothing, and refuses to read a clock:
 //! times are arguments.
 
+mod bytes;
 mod check;
+mod codec;
 mod dedup;
 mod derivation;
 mod digest;
@@ -27,7 +29,9 @@ mod oracle;
 #[cfg(test)]
 mod properties;
 
-pub use dedup::Dedup;
+pub use bytes::{Malformed, Reader};
+pub use codec::{NamesPlace, STATE_FORMAT, decode_row, encode_row};
+pub use dedup::{Dedup, DedupImage};
 pub use digest::{Digest, digest};
 pub use entry::{Chosen, DecisionMade, Entry, Event, EventKind, OutcomeSeen, Value};
 pub use feature::Feature;

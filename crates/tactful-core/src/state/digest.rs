@@ -8,7 +8,6 @@
 use std::ops::{Add, AddAssign};
 
 use super::matter::id_of;
-use super::row::PackedKind;
 use super::{Names, Row, Schema};
 use crate::hash;
 
@@ -83,27 +82,19 @@ fn write_rest(names: &Names, row: &Row, bytes: &mut Canonical) {
     let Some(side) = row.side.as_deref() else { return };
     for interaction in &side.interactions {
         bytes.number(u64::from(interaction.time_s) << 32 | u64::from(interaction.matter));
-        bytes.number(kind_number(interaction.kind));
+        bytes.number(interaction.kind.number().into());
         bytes.text(names.events.text(interaction.name));
         bytes.text(names.channels.text(interaction.channel));
         bytes.text(names.actions.text(interaction.action));
     }
     for contact in &side.contacts {
         bytes.number(u64::from(contact.time_s));
-        bytes.number(kind_number(contact.kind));
+        bytes.number(contact.kind.number().into());
         bytes.text(names.channels.text(contact.channel));
         bytes.text(names.actions.text(contact.action));
     }
     let (time_s, matter) = side.matters.floor();
     bytes.number(u64::from(time_s) << 32 | u64::from(matter));
-}
-
-fn kind_number(kind: PackedKind) -> u64 {
-    match kind {
-        PackedKind::Event(event) => event as u64,
-        PackedKind::Decision => 0x100,
-        PackedKind::Outcome(outcome) => 0x200 + u64::from(outcome),
-    }
 }
 
 /// Bytes in one unambiguous form.

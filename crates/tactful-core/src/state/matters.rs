@@ -49,6 +49,11 @@ pub(crate) struct Matters {
 }
 
 impl Matters {
+    /// Matters as they were: a list by (kind, id), and the floor.
+    pub(crate) fn restored(list: Vec<Matter>, floor: (u32, u32)) -> Self {
+        Self { list, floor }
+    }
+
     pub(crate) fn list(&self) -> &[Matter] {
         &self.list
     }

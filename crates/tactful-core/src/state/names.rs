@@ -82,6 +82,11 @@ impl Table {
         self.texts.get(usize::from(id)).map_or(OTHER_TEXT, |text| text)
     }
 
+    /// The texts in the order of their ids, from 1.
+    pub(crate) fn texts(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.texts[1..].iter().map(|text| &**text)
+    }
+
     fn len(&self) -> usize {
         self.texts.len() - 1
     }
