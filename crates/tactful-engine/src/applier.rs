@@ -1,30 +1,35 @@
 //! Folds one partition of the log into its rows, record by record in log order: a deterministic
 //! state machine with one task for each partition.
 
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use metrics::counter;
 use prost::Message;
-use tactful_core::state::{Applied, DecisionMade, Dedup, Entry, Event, OutcomeSeen, Row, Schema, apply};
-use tactful_log::{Log, Offset, Partition};
+use tactful_core::hash;
+use tactful_core::state::{Applied, DecisionMade, Dedup, Entry, Event, OutcomeSeen, Row, STATE_FORMAT, Schema, apply};
+use tactful_log::{Entry as LogEntry, Error as LogError, Log, Offset, Partition};
 use tactful_proto::storage::fold_record::Body;
-use tactful_proto::storage::{ExternalDecisionBody, FoldRecord, OutcomeBody, Record};
-use tokio::sync::{mpsc, watch};
+use tactful_proto::storage::{ExternalDecisionBody, FoldRecord, OutcomeBody, Record, SnapshotHeader};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::capture::{Captures, capture};
+use crate::clock::now_ms;
 use crate::damage::Damage;
 use crate::error::LogFailure;
 use crate::model::Slot;
 use crate::options::Options;
 use crate::record::{self, chosen, properties};
 use crate::recorder::Queued;
+use crate::snapshot::{self, Beginning, Places, Taker, restore};
 use crate::store::{PartitionRows, Store};
 
 /// Entries read from the log at once.
 const READ_MAX: usize = 1_024;
-/// Pause after the log failed to answer, in milliseconds.
-const RETRY_MS: u64 = 200;
+/// Pause after the log failed to answer.
+const RETRY: Duration = Duration::from_millis(200);
 
 /// One partition's fold.
 pub(crate) struct Applier {
@@ -38,6 +43,25 @@ pub(crate) struct Applier {
     pub(crate) start_tail: Offset,
     pub(crate) progress: watch::Sender<Offset>,
     pub(crate) damage: Damage,
+    pub(crate) snapshots: Snapshots,
+    /// Hash of the last entry applied: see `SnapshotHeader`.
+    pub(crate) anchor: u64,
+}
+
+/// Where a partition starts from, and what it leaves behind.
+pub(crate) struct Snapshots {
+    pub(crate) shared: Option<Arc<snapshot::Shared>>,
+    pub(crate) peers: Vec<PathBuf>,
+    /// As many are read at once as there are processors.
+    pub(crate) loading: Arc<Semaphore>,
+    pub(crate) taker: Taker,
+}
+
+/// What an applier waits for.
+enum Next {
+    Entries(Result<Vec<LogEntry>, LogError>),
+    Snapshot,
+    Closing,
 }
 
 impl Applier {
@@ -47,37 +71,74 @@ impl Applier {
 
     /// Follows the log until the engine closes, or the log turns out to be damaged.
     pub(crate) async fn run(mut self, mut closing: watch::Receiver<bool>) {
-        let mut after = 0;
-        self.flush_if_caught_up(after).await;
+        let Some(mut after) = self.start(&mut closing).await else { return };
         loop {
+            let rows = self.store.partition(self.partition).rows.len() as u64;
             let next = tokio::select! {
-                next = self.next(after) => next,
-                _closed = closing.wait_for(|closing| *closing) => return,
+                entries = fetch(self.log.as_ref(), self.partition, after) => Next::Entries(entries),
+                () = self.snapshots.taker.wake(after, rows) => Next::Snapshot,
+                _closed = closing.wait_for(|closing| *closing) => Next::Closing,
             };
             match next {
-                Ok(last) => after = last,
-                Err(error) if LogFailure::of(&error) == LogFailure::Damaged => {
-                    self.damage.report(Partition::Data(self.partition), &error);
-                    return;
-                }
-                Err(error) => {
-                    counter!("tactful_log_read_errors_total").increment(1);
-                    tracing::error!(partition = self.partition, %error, "cannot read the log, trying again");
-                    tokio::time::sleep(std::time::Duration::from_millis(RETRY_MS)).await;
-                }
+                Next::Entries(Ok(entries)) => after = self.apply_all(&entries).await,
+                Next::Entries(Err(error)) if !self.tolerates(&error).await => return,
+                Next::Entries(Err(_)) | Next::Snapshot => {}
+                Next::Closing => return self.last_snapshot(after).await,
             }
+            self.advance_snapshot(after);
         }
     }
 
-    /// Applies the next records after an offset; returns the last offset applied.
-    async fn next(&mut self, after: Offset) -> Result<Offset, tactful_log::Error> {
-        let partition = Partition::Data(self.partition);
-        let entries = self.log.read(partition, after, READ_MAX).await?;
-        let Some(last) = entries.last().map(|entry| entry.offset) else {
-            self.log.wait(partition, after).await?;
-            return Ok(after);
+    /// Puts the newest snapshot in place; answers the offset to go on from, none if there is no going on.
+    async fn start(&mut self, closing: &mut watch::Receiver<bool>) -> Option<Offset> {
+        let restored = loop {
+            let ruleset = self.slot.load_full();
+            let places = Places {
+                own: self.snapshots.shared.as_ref().map(|shared| shared.folder().path().to_owned()),
+                peers: &self.snapshots.peers,
+                loading: &self.snapshots.loading,
+            };
+            let schema = Arc::new(ruleset.schema.clone());
+            let restoring = restore(&places, self.log.as_ref(), &self.store, &schema, self.partition);
+            let restored = tokio::select! {
+                restored = restoring => restored,
+                _closed = closing.wait_for(|closing| *closing) => return None,
+            };
+            match restored {
+                Ok(restored) => break restored,
+                Err(error) if !self.tolerates(&error).await => return None,
+                Err(_) => {}
+            }
         };
-        for entry in &entries {
+        let mut after = 0;
+        if let Some(restored) = restored {
+            after = restored.offset;
+            self.dedup.restore(restored.dedup);
+            self.captures.restore(restored.waiting);
+            self.anchor = restored.anchor;
+            self.store.partition(self.partition).watermark_ms.store(restored.watermark_ms, Ordering::Relaxed);
+            self.publish(after);
+        }
+        self.snapshots.taker = Taker::new(self.snapshots.shared.clone(), self.partition, after);
+        self.flush_if_caught_up(after).await;
+        Some(after)
+    }
+
+    /// Whether to try again after the log failed.
+    async fn tolerates(&self, error: &LogError) -> bool {
+        if LogFailure::of(error) == LogFailure::Damaged {
+            self.damage.report(Partition::Data(self.partition), error);
+            return false;
+        }
+        counter!("tactful_log_read_errors_total").increment(1);
+        tracing::error!(partition = self.partition, %error, "cannot read the log, trying again");
+        tokio::time::sleep(RETRY).await;
+        true
+    }
+
+    /// Applies entries; returns the last offset.
+    async fn apply_all(&mut self, entries: &[LogEntry]) -> Offset {
+        for entry in entries {
             match FoldRecord::decode(entry.payload.as_ref()) {
                 Ok(record) => self.apply(record, entry.offset).await,
                 Err(_) => {
@@ -90,11 +151,51 @@ impl Applier {
                 }
             }
         }
+        let last = entries.last().expect("a fetch brings at least one entry");
+        self.anchor = hash::content(&last.payload);
         counter!("tactful_records_applied_total").increment(entries.len() as u64);
-        self.store.partition(self.partition).applied.store(last, Ordering::Release);
-        self.progress.send_replace(last);
-        self.flush_if_caught_up(last).await;
-        Ok(last)
+        self.publish(last.offset);
+        self.flush_if_caught_up(last.offset).await;
+        last.offset
+    }
+
+    fn publish(&self, applied: Offset) {
+        self.store.partition(self.partition).applied.store(applied, Ordering::Release);
+        self.progress.send_replace(applied);
+    }
+
+    fn advance_snapshot(&mut self, applied: Offset) {
+        let (taker, rows, beginning) = self.snapshot_parts(applied);
+        taker.advance(rows, applied, beginning);
+    }
+
+    /// What happened since the last snapshot need not be replayed by the next start.
+    async fn last_snapshot(&mut self, applied: Offset) {
+        let (taker, rows, beginning) = self.snapshot_parts(applied);
+        taker.take_last(rows, applied, beginning).await;
+    }
+
+    /// The taker, the rows, and how a snapshot begins.
+    fn snapshot_parts(&mut self, applied: Offset) -> (&mut Taker, &PartitionRows, impl Fn() -> Beginning) {
+        let rows = self.store.partition(self.partition);
+        let (slot, log, dedup) = (&self.slot, self.log.as_ref(), &self.dedup);
+        let (captures, anchor, partition) = (&self.captures, self.anchor, self.partition);
+        let beginning = move || Beginning {
+            header: SnapshotHeader {
+                state_format: STATE_FORMAT,
+                schema_hash: slot.load().schema.hash(),
+                epoch: log.epoch(),
+                partition: partition.into(),
+                partitions: log.partitions().into(),
+                offset: applied,
+                anchor,
+                created_ms: now_ms(),
+                watermark_ms: rows.watermark_ms(),
+                waiting: captures.waiting(),
+            },
+            dedup: dedup.image(),
+        };
+        (&mut self.snapshots.taker, rows, beginning)
     }
 
     /// External decisions of before the start whose captured form never reached the log go there now.
@@ -123,9 +224,10 @@ impl Applier {
     }
 
     /// Folds a record; answers the captured form of an external decision. One ruleset serves both.
-    fn fold(&self, record: &FoldRecord, body: &Body) -> Option<Record> {
+    fn fold(&mut self, record: &FoldRecord, body: &Body) -> Option<Record> {
         let ruleset = self.slot.load();
         let rows = self.store.partition(self.partition);
+        self.snapshots.taker.before_change(rows, &record.subject_id);
         let captured = match body {
             Body::ExternalDecision(external) => Some(capture(&ruleset, rows, record, external)),
             _ => None,
@@ -135,6 +237,18 @@ impl Applier {
             counter!("tactful_features_late_total").increment(u64::from(applied.late));
         }
         captured
+    }
+}
+
+/// The next entries, as soon as there are any.
+async fn fetch(log: &dyn Log, partition: u16, after: Offset) -> Result<Vec<LogEntry>, LogError> {
+    let partition = Partition::Data(partition);
+    loop {
+        let entries = log.read(partition, after, READ_MAX).await?;
+        if !entries.is_empty() {
+            return Ok(entries);
+        }
+        log.wait(partition, after).await?;
     }
 }
 

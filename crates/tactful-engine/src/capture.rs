@@ -3,7 +3,7 @@
 //! its context, and appends the captured form. A crash in between is mended at the next start,
 //! because the replay comes by the same place with the same rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tactful_core::layout::Layout;
 use tactful_core::ruleset::Ruleset;
@@ -21,13 +21,15 @@ use crate::store::PartitionRows;
 pub(crate) struct Captures {
     queue: CaptureQueue,
     partitions: u16,
-    /// Seen during replay, captured form not yet met.
+    /// Captured forms that were not met in the log yet.
     waiting: BTreeMap<u64, Record>,
+    /// Those of them that were not sent to the log by this node.
+    unsent: BTreeSet<u64>,
 }
 
 impl Captures {
     pub(crate) fn new(queue: CaptureQueue, partitions: u16) -> Self {
-        Self { queue, partitions, waiting: BTreeMap::new() }
+        Self { queue, partitions, waiting: BTreeMap::new(), unsent: BTreeSet::new() }
     }
 
     /// Appends a captured decision, or during replay keeps it until its captured form is met.
@@ -35,20 +37,35 @@ impl Captures {
         if live {
             self.send(&record).await;
         } else {
-            self.waiting.insert(record.message_hash, record);
+            self.unsent.insert(record.message_hash);
         }
+        self.waiting.insert(record.message_hash, record);
     }
 
     /// The captured form was met in the log.
     pub(crate) fn seen(&mut self, message_hash: u64) {
         self.waiting.remove(&message_hash);
+        self.unsent.remove(&message_hash);
     }
 
     /// Appends what replay did not meet.
     pub(crate) async fn flush(&mut self) {
-        for record in std::mem::take(&mut self.waiting).into_values() {
-            self.send(&record).await;
+        for message_hash in std::mem::take(&mut self.unsent) {
+            if let Some(record) = self.waiting.get(&message_hash) {
+                self.send(record).await;
+            }
         }
+    }
+
+    /// What a snapshot of this place has to keep.
+    pub(crate) fn waiting(&self) -> Vec<Record> {
+        self.waiting.values().cloned().collect()
+    }
+
+    /// Takes what a snapshot kept, as replay would have.
+    pub(crate) fn restore(&mut self, waiting: Vec<Record>) {
+        self.unsent = waiting.iter().map(|record| record.message_hash).collect();
+        self.waiting = waiting.into_iter().map(|record| (record.message_hash, record)).collect();
     }
 
     async fn send(&self, record: &Record) {

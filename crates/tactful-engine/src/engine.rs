@@ -10,10 +10,10 @@ use tactful_core::ruleset::Ruleset;
 use tactful_log::{Log, Offset, Partition};
 use tactful_proto::v1;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::applier::Applier;
+use crate::applier::{Applier, Snapshots};
 use crate::capture::Captures;
 use crate::clock::now_ms;
 use crate::control::{self, note_layout};
@@ -23,6 +23,7 @@ use crate::model::{Slot, restore};
 use crate::options::Options;
 use crate::recorder::Recorder;
 use crate::replies::Replies;
+use crate::snapshot::{self, Taker};
 use crate::store::Store;
 use crate::token::Tokens;
 
@@ -46,6 +47,7 @@ pub struct Engine {
     /// Whether every partition has applied what the log held at the start.
     caught_up: AtomicBool,
     pub(crate) damage: Damage,
+    snapshots: Option<Arc<snapshot::Shared>>,
     closing: watch::Sender<bool>,
     tasks: Mutex<Tasks>,
 }
@@ -99,6 +101,8 @@ impl Engine {
         let (closing, closed) = watch::channel(false);
         let mut tasks = Tasks { recorder: Some(tokio::spawn(recorder_task.run(closed.clone()))), ..Tasks::default() };
         let damage = Damage::new();
+        let snapshots = snapshots(options, log.partitions())?;
+        let loading = Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
         let mut progress = Vec::new();
         for partition in 0..log.partitions() {
             let start_tail = log.tail(Partition::Data(partition)).await?;
@@ -114,6 +118,13 @@ impl Engine {
                 start_tail,
                 progress: sender,
                 damage: damage.clone(),
+                snapshots: Snapshots {
+                    shared: snapshots.clone(),
+                    peers: options.peer_snapshots.clone(),
+                    loading: Arc::clone(&loading),
+                    taker: Taker::new(None, partition, 0),
+                },
+                anchor: 0,
             };
             tasks.followers.push(tokio::spawn(applier.run(closed.clone())));
         }
@@ -137,6 +148,7 @@ impl Engine {
             control,
             caught_up: AtomicBool::new(false),
             damage,
+            snapshots,
             closing,
             tasks: Mutex::new(tasks),
         }))
@@ -210,6 +222,20 @@ impl Engine {
         Ok(())
     }
 
+    /// Takes a snapshot of every partition that has anything new, and returns once they are whole. Without a
+    /// folder for them it returns at once.
+    pub async fn take_snapshots(&self) {
+        if let Some(snapshots) = &self.snapshots {
+            snapshots.take_all().await;
+        }
+    }
+
+    /// The longest that a snapshot kept an applier from its next batch since the start.
+    #[must_use]
+    pub fn longest_snapshot_pause(&self) -> Duration {
+        self.snapshots.as_ref().map_or(Duration::ZERO, |snapshots| snapshots.longest_slice())
+    }
+
     /// Digests of all rows: walks everything, for checks.
     #[must_use]
     pub fn digests(&self) -> Digests {
@@ -270,6 +296,16 @@ impl Engine {
             ended(&mut running).await;
         }
     }
+}
+
+/// Where snapshots go, if anywhere.
+fn snapshots(options: &Options, partitions: u16) -> Result<Option<Arc<snapshot::Shared>>, Error> {
+    if options.snapshots.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let folder = snapshot::Folder::open(&options.snapshots)?;
+    let every = Duration::from_millis(options.snapshot_every_ms);
+    Ok(Some(snapshot::Shared::new(folder, every, partitions)))
 }
 
 /// Returns once all tasks have ended; those that have leave the list.

@@ -1,5 +1,7 @@
 //! Errors of the engine. Texts carry no personal data: fields and limits, never ids or values of customers.
 
+use std::path::PathBuf;
+
 use tactful_core::decide::FieldError;
 
 /// What went wrong.
@@ -24,6 +26,16 @@ pub enum Error {
         partition: u16,
         /// Offset of the entry.
         offset: u64,
+    },
+    /// The folder of the snapshots cannot be used.
+    #[error("cannot {action} the folder of the snapshots {}: {source}", path.display())]
+    Snapshots {
+        /// What was being done.
+        action: &'static str,
+        /// The folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
     },
     /// The engine is being shut down.
     #[error("the engine is shutting down")]

@@ -23,6 +23,7 @@ mod record;
 mod recorder;
 mod replies;
 mod rows;
+mod snapshot;
 mod store;
 mod token;
 

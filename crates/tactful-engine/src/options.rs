@@ -1,5 +1,7 @@
 //! What an operator may set about the engine.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// Bounds of the engine.
@@ -16,6 +18,12 @@ pub struct Options {
     pub dedup_horizon_ms: i64,
     /// Message ids remembered for each partition before the horizon counts.
     pub dedup_ids_min: usize,
+    /// Folder of this node's snapshots. Empty: none, for an engine by itself; `snapshots` in `data_dir`, for a server.
+    pub snapshots: PathBuf,
+    /// Least time between two snapshots of a partition, in milliseconds.
+    pub snapshot_every_ms: u64,
+    /// Folders of other nodes' snapshots, for a node whose log no longer holds what it lacks.
+    pub peer_snapshots: Vec<PathBuf>,
 }
 
 impl Default for Options {
@@ -26,6 +34,9 @@ impl Default for Options {
             replies_age_ms_max: 300_000,
             dedup_horizon_ms: 86_400_000,
             dedup_ids_min: 1_000_000,
+            snapshots: PathBuf::new(),
+            snapshot_every_ms: 60_000,
+            peer_snapshots: Vec::new(),
         }
     }
 }

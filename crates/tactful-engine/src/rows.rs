@@ -1,6 +1,8 @@
 //! The rows of one partition: many small concurrent maps instead of a large one, so that a snapshot can
 //! take one after the other and none of them keeps anybody waiting for long.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use dashmap::DashMap;
 use dashmap::mapref::one::{Ref, RefMut};
 use foldhash::fast::RandomState;
@@ -21,13 +23,15 @@ pub(crate) type Chunk = DashMap<Box<str>, Row, RandomState>;
 pub(crate) struct Rows {
     chunks: Box<[Chunk]>,
     partitions: u16,
+    /// Counted here, since asking every chunk would lock them all.
+    count: AtomicUsize,
 }
 
 impl Rows {
     /// No rows, of one of so many partitions.
     pub(crate) fn new(partitions: u16) -> Self {
         let chunk = |_| DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS);
-        Self { chunks: (0..chunk_count(partitions)).map(chunk).collect(), partitions }
+        Self { chunks: (0..chunk_count(partitions)).map(chunk).collect(), partitions, count: AtomicUsize::new(0) }
     }
 
     /// The chunk of a subject id: by what its hash slot says beyond the partition.
@@ -48,11 +52,17 @@ impl Rows {
     }
 
     pub(crate) fn insert(&self, subject_id: &str, row: Row) {
-        self.chunks[self.chunk_of(subject_id)].insert(subject_id.into(), row);
+        let before = self.chunks[self.chunk_of(subject_id)].insert(subject_id.into(), row);
+        self.count.fetch_add(usize::from(before.is_none()), Ordering::Relaxed);
+    }
+
+    pub(crate) fn clear(&self) {
+        self.chunks.iter().for_each(DashMap::clear);
+        self.count.store(0, Ordering::Relaxed);
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.chunks.iter().map(DashMap::len).sum()
+        self.count.load(Ordering::Relaxed)
     }
 }
 

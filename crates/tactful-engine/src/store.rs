@@ -82,6 +82,11 @@ impl PartitionRows {
         look(&self.names.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Names as they were; before any row is folded.
+    pub(crate) fn put_names(&self, names: Names) {
+        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
+    }
+
     pub(crate) fn watermark_ms(&self) -> i64 {
         self.watermark_ms.load(Ordering::Relaxed)
     }

@@ -29,6 +29,8 @@ pub(crate) fn from_engine(error: &Error) -> Status {
         Error::Model(reason) => plain(Code::FailedPrecondition, "MODEL_REFUSED", reason),
         Error::Log(log) => from_log(LogFailure::of(log), &log.to_string()),
         Error::Record { .. } => plain(Code::DataLoss, "RECORD_UNREADABLE", &error.to_string()),
+        // Of a start alone: a server that runs has its folder.
+        Error::Snapshots { .. } => plain(Code::Internal, "SNAPSHOTS", "the folder of the snapshots cannot be used"),
         Error::Closed => plain(Code::Unavailable, "SHUTTING_DOWN", &error.to_string()),
     }
 }

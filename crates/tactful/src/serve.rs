@@ -84,7 +84,7 @@ pub(crate) fn catalog(folder: &std::path::Path) -> Result<Ruleset> {
 /// A server with its engine on the log that the settings name.
 pub(crate) async fn start(settings: &Settings, ruleset: Ruleset) -> Result<(Arc<Engine>, Server)> {
     telemetry::metrics();
-    let engine = Engine::start(log::open(settings)?, ruleset, &settings.engine).await?;
+    let engine = Engine::start(log::open(settings)?, ruleset, &engine_options(settings)).await?;
     if !settings.model.as_os_str().is_empty() {
         let bytes = std::fs::read(&settings.model)
             .map_err(|error| Usage(format!("cannot read model {}: {error}", settings.model.display())))?;
@@ -93,6 +93,15 @@ pub(crate) async fn start(settings: &Settings, ruleset: Ruleset) -> Result<(Arc<
     }
     let server = Server::start(Arc::clone(&engine), &settings.server).map_err(unbound)?;
     Ok((engine, server))
+}
+
+/// The bounds of the engine; snapshots lie beside the log unless they were given a folder.
+fn engine_options(settings: &Settings) -> tactful_engine::Options {
+    let mut options = settings.engine.clone();
+    if options.snapshots.as_os_str().is_empty() {
+        options.snapshots = settings.data_dir.join("snapshots");
+    }
+    options
 }
 
 /// Why the server did not start, and what to do about a port that is taken.

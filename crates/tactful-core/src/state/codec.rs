@@ -200,13 +200,17 @@ impl Names {
         Some(if end - start < limit { NamesPlace(table + 1, 0) } else { NamesPlace(table, end) })
     }
 
-    /// Reads names back, each with its id.
+    /// Reads names back, each with its id, from the parts in which they were written.
     ///
     /// # Errors
     /// If that is not what the bytes hold.
-    pub fn decode(bytes: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let mut names = Self::new();
+    pub fn decode(parts: &mut [Reader<'_>]) -> Result<Self, Malformed> {
+        let (mut names, mut parts) = (Self::new(), parts.iter_mut());
+        let mut bytes = parts.next().ok_or(Malformed("ends too early"))?;
         loop {
+            if bytes.is_empty() {
+                bytes = parts.next().ok_or(Malformed("ends too early"))?;
+            }
             let table = match bytes.u8()? {
                 0 => &mut names.events,
                 1 => &mut names.channels,
@@ -256,7 +260,7 @@ mod tests {
             names.events.intern("later");
             names.channels.intern("web");
         }
-        let read = Names::decode(&mut Reader::new(&bytes)).unwrap();
+        let read = Names::decode(&mut [Reader::new(&bytes)]).unwrap();
         assert_eq!((read.events.text(10), read.events.text(11), read.channels.text(1)), ("event 9", "later", "web"));
         assert_eq!((read.actions.text(1), read.len()), ("help", 13));
     }
@@ -264,11 +268,11 @@ mod tests {
     #[test]
     fn a_name_given_twice_or_a_torn_table_is_malformed() {
         let twice = [0, 1, 0, b'a', 0, 1, 0, b'a', NAMES_END];
-        assert!(Names::decode(&mut Reader::new(&twice)).is_err());
+        assert!(Names::decode(&mut [Reader::new(&twice)]).is_err());
         let whole = [0, 1, 0, b'a', 1, 1, 0, b'a', NAMES_END];
-        assert_eq!(Names::decode(&mut Reader::new(&whole)).unwrap().len(), 2);
+        assert_eq!(Names::decode(&mut [Reader::new(&whole)]).unwrap().len(), 2);
         for end in 0..whole.len() {
-            assert!(Names::decode(&mut Reader::new(&whole[..end])).is_err(), "cut at {end}");
+            assert!(Names::decode(&mut [Reader::new(&whole[..end])]).is_err(), "cut at {end}");
         }
     }
 }

@@ -452,7 +452,7 @@ proptest! {
         while let Some(from) = place {
             place = names.encode(from, 2, &mut bytes_of_names);
         }
-        let names_read = Names::decode(&mut Reader::new(&bytes_of_names)).unwrap();
+        let names_read = Names::decode(&mut [Reader::new(&bytes_of_names)]).unwrap();
         prop_assert_eq!(digest(&schema, &names_read, "c", &row), digest(&schema, &names, "c", &row));
 
         // Whatever a disk makes of it: an answer, never a panic, and a cut is always seen.

@@ -11,4 +11,5 @@ mod faulty;
 mod fixture;
 mod models;
 mod positions;
+mod snapshots;
 mod state;

@@ -1,0 +1,137 @@
+//! The folder of a node's snapshots: `p07/00000000000000001234.snap` is partition 7 up to entry 1234. A file
+//! gets that name once it is whole; whatever has another name is left over from a crash and removed.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tactful_log::Offset;
+
+use super::KEPT;
+use crate::error::Error;
+
+const SUFFIX: &str = ".snap";
+const TEMPORARY: &str = ".part";
+
+/// A folder that this process alone writes to.
+pub(crate) struct Folder {
+    path: PathBuf,
+    /// Held as long as the folder is.
+    _lock: File,
+}
+
+/// A snapshot that is not whole yet.
+pub(super) struct Begun {
+    pub(super) file: File,
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Makes or takes the folder.
+    ///
+    /// # Errors
+    /// If it cannot be written to, or another process has it.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let failed = |action, source| Error::Snapshots { action, path: path.to_owned(), source };
+        fs::create_dir_all(path).map_err(|source| failed("make", source))?;
+        let lock = File::create(path.join("lock")).map_err(|source| failed("write to", source))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                let source = io::Error::other("another server uses it: give each its own data_dir");
+                Err(failed("take", source))
+            }
+            Err(TryLockError::Error(source)) => Err(failed("lock", source)),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Begins the file of a snapshot.
+    pub(super) fn begin(&self, partition: u16, offset: Offset) -> io::Result<Begun> {
+        let folder = folder_of(&self.path, partition);
+        fs::create_dir_all(&folder)?;
+        let temporary = folder.join(format!("{offset:020}{TEMPORARY}"));
+        Ok(Begun { file: File::create(&temporary)?, path: folder.join(format!("{offset:020}{SUFFIX}")), temporary })
+    }
+
+    /// Keeps the newest files of a partition and removes all else. Answers their offsets, newest first.
+    pub(super) fn prune(&self, partition: u16, kept: usize) -> io::Result<Vec<Offset>> {
+        let mut listed = list(&self.path, partition)?;
+        for (_, path) in listed.split_off(kept.min(listed.len())) {
+            fs::remove_file(path)?;
+        }
+        for entry in fs::read_dir(folder_of(&self.path, partition))? {
+            let path = entry?.path();
+            if path.to_string_lossy().ends_with(TEMPORARY) {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(listed.into_iter().map(|(offset, _)| offset).collect())
+    }
+
+    /// Keeps as many as usual.
+    pub(super) fn prune_usual(&self, partition: u16) -> io::Result<Vec<Offset>> {
+        self.prune(partition, KEPT)
+    }
+}
+
+impl Begun {
+    /// Gives the whole file its name, durably.
+    pub(super) fn finish(self) -> io::Result<()> {
+        fs::rename(&self.temporary, &self.path)?;
+        let folder = self.path.parent().expect("a snapshot lies in the folder of its partition");
+        File::open(folder)?.sync_all()
+    }
+}
+
+/// The snapshots of a partition in a folder, newest first. None if there is no folder.
+pub(super) fn list(path: &Path, partition: u16) -> io::Result<Vec<(Offset, PathBuf)>> {
+    let entries = match fs::read_dir(folder_of(path, partition)) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let offset = name.to_str().and_then(|name| name.strip_suffix(SUFFIX)).and_then(|digits| digits.parse().ok());
+        found.extend(offset.map(|offset: Offset| (offset, entry.path())));
+    }
+    found.sort_by_key(|(offset, _)| std::cmp::Reverse(*offset));
+    Ok(found)
+}
+
+fn folder_of(path: &Path, partition: u16) -> PathBuf {
+    path.join(format!("p{partition:02}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_are_kept_and_what_was_left_over_goes() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::open(root.path()).unwrap();
+        for offset in [5, 900, 70, 1_000] {
+            folder.begin(7, offset).unwrap().finish().unwrap();
+        }
+        drop(folder.begin(7, 2_000).unwrap());
+        assert_eq!(folder.prune(7, 3).unwrap(), [1_000, 900, 70]);
+        assert_eq!(fs::read_dir(root.path().join("p07")).unwrap().count(), 3);
+        assert!(list(root.path(), 8).unwrap().is_empty());
+    }
+
+    #[test]
+    fn two_servers_do_not_share_a_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let _first = Folder::open(root.path()).unwrap();
+        let second = Folder::open(root.path()).err().unwrap().to_string();
+        assert!(second.contains("give each its own data_dir"), "{second}");
+    }
+}

@@ -1,0 +1,202 @@
+//! Finds the snapshot that a partition starts from: the newest of its own that reads back and fits the log; else
+//! the log from its beginning; else a snapshot of a peer; else the log is damaged here.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use metrics::counter;
+use tactful_core::hash;
+use tactful_core::state::{DedupImage, Names, Reader, STATE_FORMAT, Schema, decode_row};
+use tactful_log::{Error as LogError, Log, Offset, Partition};
+use tactful_proto::storage::{Record, SnapshotHeader};
+use tokio::sync::Semaphore;
+
+use super::file::{self, Kind};
+use super::folder;
+use crate::rows::Rows;
+use crate::store::Store;
+
+/// What a snapshot held beside rows and names, which are in place already.
+pub(crate) struct Restored {
+    pub(crate) offset: Offset,
+    pub(crate) dedup: DedupImage,
+    pub(crate) watermark_ms: i64,
+    pub(crate) waiting: Vec<Record>,
+    pub(crate) anchor: u64,
+}
+
+/// Where a partition's snapshots may be found.
+pub(crate) struct Places<'a> {
+    pub(crate) own: Option<PathBuf>,
+    pub(crate) peers: &'a [PathBuf],
+    pub(crate) loading: &'a Semaphore,
+}
+
+/// Puts the best snapshot of a partition in place; none if it starts from the log alone.
+///
+/// # Errors
+/// If the log fails, or its beginning was trimmed away and no snapshot helps.
+pub(crate) async fn restore(
+    places: &Places<'_>,
+    log: &dyn Log,
+    store: &Arc<Store>,
+    schema: &Arc<Schema>,
+    partition: u16,
+) -> Result<Option<Restored>, LogError> {
+    // It is never closed.
+    let _turn = places.loading.acquire().await;
+    let finder = Finder { log, store, schema, partition };
+    if let Some(folder) = &places.own
+        && let Some(restored) = finder.newest(folder, true).await?
+    {
+        return Ok(Some(restored));
+    }
+    let Err(trimmed) = log.read(Partition::Data(partition), 0, 1).await else { return Ok(None) };
+    if !matches!(trimmed, LogError::Trimmed { .. }) {
+        return Err(trimmed);
+    }
+    for folder in places.peers {
+        if let Some(restored) = finder.newest(folder, false).await? {
+            tracing::warn!(partition, offset = restored.offset, "starts from the snapshot of a peer");
+            return Ok(Some(restored));
+        }
+    }
+    Err(trimmed)
+}
+
+struct Finder<'a> {
+    log: &'a dyn Log,
+    store: &'a Arc<Store>,
+    schema: &'a Arc<Schema>,
+    partition: u16,
+}
+
+/// A file as read, and what it begins with.
+struct Candidate {
+    bytes: Vec<u8>,
+    header: SnapshotHeader,
+}
+
+impl Finder<'_> {
+    /// The newest usable snapshot of a folder, put in place.
+    async fn newest(&self, path: &std::path::Path, is_own: bool) -> Result<Option<Restored>, LogError> {
+        let partition = self.partition;
+        let files = folder::list(path, partition).unwrap_or_else(|error| {
+            tracing::error!(partition, %error, "cannot list snapshots");
+            Vec::new()
+        });
+        for (offset, path) in files {
+            let usable = match blocking(move || read(&path)).await {
+                Ok(candidate) if is_own && candidate.header.epoch != self.log.epoch() => return Err(of_another_log()),
+                Ok(candidate) => match self.misfit(&candidate.header).await? {
+                    None => self.put_in_place(candidate).await,
+                    Some(reason) => Err(reason),
+                },
+                Err(reason) => Err(reason),
+            };
+            match usable {
+                Ok(restored) => return Ok(Some(restored)),
+                Err(reason) => {
+                    counter!("tactful_snapshots_total", "result" => "bad").increment(1);
+                    tracing::error!(partition, offset, reason, "passed over a snapshot");
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Why a snapshot does not fit schema and log; none if it does.
+    async fn misfit(&self, header: &SnapshotHeader) -> Result<Option<&'static str>, LogError> {
+        let place = (header.partition, header.partitions);
+        if place != (self.partition.into(), self.log.partitions().into()) {
+            return Ok(Some("it is of another partition"));
+        }
+        if header.epoch != self.log.epoch() {
+            return Ok(Some("it is of another log"));
+        }
+        if header.state_format != STATE_FORMAT || header.schema_hash != self.schema.hash() {
+            return Ok(Some("its rows follow another schema"));
+        }
+        let partition = Partition::Data(self.partition);
+        if self.log.tail(partition).await? < header.offset {
+            return Ok(Some("the log ends before it: it lost its tail"));
+        }
+        match self.log.read(partition, header.offset.saturating_sub(1), 1).await {
+            Ok(entries) => {
+                let found = entries.first().map(|entry| (entry.offset, hash::content(&entry.payload)));
+                let fits = found == Some((header.offset, header.anchor));
+                Ok((!fits).then_some("the log holds another entry at its end: it was rolled back"))
+            }
+            Err(LogError::Trimmed { first }) if first <= header.offset + 1 => Ok(None),
+            Err(LogError::Trimmed { .. }) => Ok(Some("the log was trimmed beyond it")),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn put_in_place(&self, candidate: Candidate) -> Result<Restored, &'static str> {
+        let (store, schema, partition) = (Arc::clone(self.store), Arc::clone(self.schema), self.partition);
+        blocking(move || {
+            let rows = &store.partition(partition).rows;
+            fill(&candidate, &schema, rows, |names| store.partition(partition).put_names(names))
+                .inspect_err(|_| rows.clear())
+        })
+        .await
+    }
+}
+
+/// Going on would begin anew, with nobody known, and call that ready.
+fn of_another_log() -> LogError {
+    let what = "the snapshots of this node are of another log: give it the log that it had, or another data_dir";
+    LogError::Corrupt { what: what.into() }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, &'static str> + Send + 'static,
+) -> Result<T, &'static str> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err("reading it panicked"))
+}
+
+fn read(path: &std::path::Path) -> Result<Candidate, &'static str> {
+    let bytes = std::fs::read(path).map_err(|_| "it cannot be read")?;
+    let header = file::read(&bytes)?.header;
+    Ok(Candidate { bytes, header })
+}
+
+/// Fills empty rows with what a file holds.
+fn fill(
+    candidate: &Candidate,
+    schema: &Schema,
+    rows: &Rows,
+    put_names: impl FnOnce(Names),
+) -> Result<Restored, &'static str> {
+    let malformed = "its checksums hold, yet its content cannot be read";
+    let read = file::read(&candidate.bytes)?;
+    let (mut dedup, mut names, mut count) = (None, Vec::new(), 0);
+    for (kind, content) in read.blocks {
+        let mut content = Reader::new(content);
+        match kind {
+            Kind::Rows => {
+                while !content.is_empty() {
+                    let (subject_id, row) = decode_row(schema, &mut content).map_err(|_| malformed)?;
+                    rows.insert(subject_id, row);
+                    count += 1;
+                }
+            }
+            Kind::Names => names.push(content),
+            Kind::Dedup => dedup = Some(DedupImage::decode(&mut content).map_err(|_| malformed)?),
+            Kind::Header | Kind::End => return Err(malformed),
+        }
+    }
+    if count != read.rows || count != rows.len() as u64 {
+        return Err("it holds another number of rows than it says");
+    }
+    put_names(Names::decode(&mut names).map_err(|_| malformed)?);
+    let header = read.header;
+    Ok(Restored {
+        offset: header.offset,
+        dedup: dedup.ok_or(malformed)?,
+        watermark_ms: header.watermark_ms,
+        waiting: header.waiting,
+        anchor: header.anchor,
+    })
+}

@@ -1,0 +1,311 @@
+//! When snapshots are taken, and the thread that writes one. Each applier has a [`Taker`]; all of a node
+//! share the folder, and take turns.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use metrics::{counter, gauge};
+use tactful_log::Offset;
+use tactful_proto::storage::SnapshotHeader;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::file::Writer;
+use super::folder::Folder;
+use super::sweep::{Beginning, Piece, Sweep};
+use crate::store::PartitionRows;
+
+/// Pieces that may wait for the disk.
+const PIECES_MAX: usize = 4;
+/// A partition is due when what a restart would replay is this share of its rows...
+const ROWS_SHARE: u64 = 16;
+/// ...or after so many times the least time between two snapshots.
+const LATEST: u32 = 10;
+/// Pause after one that failed.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// What all partitions of a node share.
+pub(crate) struct Shared {
+    folder: Folder,
+    every: Duration,
+    turn: Arc<Semaphore>,
+    /// Number of the latest call for a snapshot of everything.
+    called: watch::Sender<u64>,
+    kept: Vec<watch::Sender<Kept>>,
+    longest_slice_ns: AtomicU64,
+}
+
+/// Snapshots of a partition that are whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) newest: Offset,
+    pub(crate) oldest: Offset,
+    /// The latest call that they answer.
+    answered: u64,
+}
+
+impl Shared {
+    /// Snapshots in a folder, of each partition at most one in `every`.
+    pub(crate) fn new(folder: Folder, every: Duration, partitions: u16) -> Arc<Self> {
+        let kept = (0..partitions).map(|_| watch::Sender::new(Kept::default())).collect();
+        let (called, turn) = (watch::Sender::new(0), Arc::new(Semaphore::new(1)));
+        Arc::new(Self { folder, every, turn, called, kept, longest_slice_ns: AtomicU64::new(0) })
+    }
+
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Calls for a snapshot of every partition as it is now or later, and waits for them; of each only if
+    /// there is anything new.
+    pub(crate) async fn take_all(&self) {
+        let mut call = 0;
+        self.called.send_modify(|called| {
+            *called += 1;
+            call = *called;
+        });
+        for kept in &self.kept {
+            let mut kept = kept.subscribe();
+            // The sender lives as long as this.
+            let _closed = kept.wait_for(|kept| kept.answered >= call).await.is_err();
+        }
+    }
+
+    /// The longest that an applier was kept from its next batch by a slice of a snapshot.
+    pub(crate) fn longest_slice(&self) -> Duration {
+        Duration::from_nanos(self.longest_slice_ns.load(Ordering::Relaxed))
+    }
+
+    fn publish(&self, partition: u16, offsets: &[Offset], answered: u64) {
+        self.kept[usize::from(partition)].send_modify(|kept| {
+            kept.newest = offsets.first().copied().unwrap_or_default();
+            kept.oldest = offsets.last().copied().unwrap_or_default();
+            kept.answered = answered.max(kept.answered);
+        });
+    }
+}
+
+/// Takes the snapshots of one partition.
+pub(crate) struct Taker {
+    shared: Option<Arc<Shared>>,
+    partition: u16,
+    /// Offset and time of the last one.
+    last: (Offset, Instant),
+    /// Not before: after one that failed.
+    pause_until: Instant,
+    answered: u64,
+    /// Its turn, until it is used or given back.
+    turn: Option<OwnedSemaphorePermit>,
+    running: Option<Running>,
+}
+
+struct Running {
+    sweep: Sweep,
+    offset: Offset,
+    call: u64,
+    /// None once it was given up.
+    pieces: Option<mpsc::Sender<Piece>>,
+    writer: JoinHandle<std::io::Result<u64>>,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Taker {
+    /// One that takes none if nothing is shared.
+    pub(crate) fn new(shared: Option<Arc<Shared>>, partition: u16, restored: Offset) -> Self {
+        let now = Instant::now();
+        if let Some(shared) = &shared {
+            let found = super::folder::list(shared.folder.path(), partition).unwrap_or_default();
+            let offsets: Vec<_> = found.into_iter().map(|(offset, _)| offset).collect();
+            shared.publish(partition, &offsets, 0);
+        }
+        Self { shared, partition, last: (restored, now), pause_until: now, answered: 0, turn: None, running: None }
+    }
+
+    /// Returns when [`Taker::advance`] has something to do. May be dropped at any time.
+    pub(crate) async fn wake(&mut self, applied: Offset, rows: u64) {
+        let Some(shared) = self.shared.clone() else { return std::future::pending().await };
+        match &mut self.running {
+            Some(running) if running.sweep.is_done() => {
+                let written = (&mut running.writer).await;
+                self.finish(written.unwrap_or_else(|_| Err(std::io::Error::other("its thread panicked"))));
+            }
+            Some(Running { pieces: Some(pieces), .. }) => {
+                // It fails if the writer did: then there is something to do as well.
+                let _room = pieces.reserve().await;
+            }
+            Some(_) => {}
+            None => {
+                tokio::time::sleep_until(self.pause_until.into()).await;
+                let mut called = shared.called.subscribe();
+                let due = tokio::time::Instant::from_std(self.due(&shared, applied, rows));
+                tokio::select! {
+                    () = tokio::time::sleep_until(due), if applied > self.last.0 => {}
+                    _called = called.wait_for(|called| *called > self.answered) => {}
+                }
+                self.turn = Arc::clone(&shared.turn).acquire_owned().await.ok();
+            }
+        }
+    }
+
+    /// Does the next slice of a snapshot, or begins one if it is due; `beginning` takes down what must be at once.
+    pub(crate) fn advance(
+        &mut self,
+        partition: &PartitionRows,
+        applied: Offset,
+        beginning: impl FnOnce() -> Beginning,
+    ) {
+        let Some(shared) = self.shared.clone() else { return };
+        let begun_at = Instant::now();
+        match &mut self.running {
+            // What its writer says to that comes with the next wake.
+            Some(running) if running.is_lost() => running.give_up(),
+            Some(running) => running.slice(partition),
+            None => self.begin_if_due(&shared, partition, applied, beginning),
+        }
+        let slice_ns = u64::try_from(begun_at.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        shared.longest_slice_ns.fetch_max(slice_ns, Ordering::Relaxed);
+    }
+
+    /// Is called before a row changes.
+    pub(crate) fn before_change(&mut self, partition: &PartitionRows, subject_id: &str) {
+        if let Some(running) = &mut self.running {
+            running.sweep.before_change(partition, subject_id);
+        }
+    }
+
+    /// Takes one at once if there is anything new, and waits until it is whole.
+    pub(crate) async fn take_last(
+        &mut self,
+        partition: &PartitionRows,
+        applied: Offset,
+        beginning: impl Fn() -> Beginning,
+    ) {
+        let Some(shared) = self.shared.clone() else { return };
+        while self.running.is_some() || applied > self.last.0 {
+            if self.running.is_none() {
+                let Ok(turn) = Arc::clone(&shared.turn).acquire_owned().await else { return };
+                self.begin(&shared, turn, applied, beginning());
+            }
+            let failures = self.pause_until;
+            while self.running.is_some() {
+                self.advance(partition, applied, &beginning);
+                self.wake(applied, 0).await;
+            }
+            if self.pause_until != failures {
+                return;
+            }
+        }
+    }
+
+    /// When the next one is due.
+    fn due(&self, shared: &Shared, applied: Offset, rows: u64) -> Instant {
+        let enough = applied.saturating_sub(self.last.0) > rows / ROWS_SHARE;
+        let after = if enough { shared.every } else { shared.every * LATEST };
+        (self.last.1 + after).max(self.pause_until)
+    }
+
+    fn begin_if_due(
+        &mut self,
+        shared: &Arc<Shared>,
+        partition: &PartitionRows,
+        applied: Offset,
+        beginning: impl FnOnce() -> Beginning,
+    ) {
+        // One that it waited for: another would be handed to whoever waits next.
+        let turn = self.turn.take();
+        let (call, now) = (*shared.called.borrow(), Instant::now());
+        let is_called = call > self.answered && now >= self.pause_until;
+        if is_called && applied == self.last.0 {
+            self.answered = call;
+            shared.kept[usize::from(self.partition)].send_modify(|kept| kept.answered = call);
+            return;
+        }
+        let is_due = applied > self.last.0 && self.due(shared, applied, partition.rows.len() as u64) <= now;
+        if (is_called || is_due)
+            && let Some(turn) = turn.or_else(|| Arc::clone(&shared.turn).try_acquire_owned().ok())
+        {
+            self.begin(shared, turn, applied, beginning());
+        }
+    }
+
+    fn begin(&mut self, shared: &Arc<Shared>, turn: OwnedSemaphorePermit, offset: Offset, beginning: Beginning) {
+        let (pieces, to_write) = mpsc::channel(PIECES_MAX);
+        let call = *shared.called.borrow();
+        let job = Job { shared: Arc::clone(shared), partition: self.partition, header: beginning.header, call };
+        let writer = tokio::task::spawn_blocking(move || job.write(to_write));
+        let sweep = Sweep::new(beginning.dedup);
+        self.running = Some(Running { sweep, offset, call, pieces: Some(pieces), writer, _turn: turn });
+    }
+
+    fn finish(&mut self, written: std::io::Result<u64>) {
+        let Some(running) = self.running.take() else { return };
+        match written {
+            Ok(bytes) => {
+                self.last = (running.offset, Instant::now());
+                self.answered = running.call;
+                counter!("tactful_snapshots_total", "result" => "taken").increment(1);
+                tracing::debug!(partition = self.partition, offset = running.offset, bytes, "took a snapshot");
+            }
+            Err(error) => {
+                self.pause_until = Instant::now() + RETRY;
+                counter!("tactful_snapshots_total", "result" => "failed").increment(1);
+                tracing::error!(partition = self.partition, %error, "cannot take a snapshot, trying again");
+            }
+        }
+    }
+}
+
+impl Running {
+    /// One slice, if the disk keeps up.
+    fn slice(&mut self, partition: &PartitionRows) {
+        if let Some(pieces) = &self.pieces
+            && let Ok(room) = pieces.try_reserve()
+            && let Some(piece) = self.sweep.slice(partition)
+        {
+            room.send(piece);
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.sweep.abandon();
+        self.pieces = None;
+    }
+
+    /// Whether it cannot be finished any more.
+    fn is_lost(&self) -> bool {
+        !self.sweep.is_done() && (self.pieces.as_ref().is_none_or(mpsc::Sender::is_closed) || self.sweep.is_behind())
+    }
+}
+
+/// The writing of one snapshot, on a thread of its own.
+struct Job {
+    shared: Arc<Shared>,
+    partition: u16,
+    header: SnapshotHeader,
+    call: u64,
+}
+
+impl Job {
+    fn write(self, mut pieces: mpsc::Receiver<Piece>) -> std::io::Result<u64> {
+        let begun = self.shared.folder.begin(self.partition, self.header.offset)?;
+        let mut file = Writer::new(begun.file.try_clone()?, &self.header)?;
+        loop {
+            match pieces.blocking_recv() {
+                Some(Piece::Block(kind, content)) => file.block(kind, &content)?,
+                Some(Piece::Dedup(image)) => file.dedup(&image)?,
+                Some(Piece::End { rows }) => {
+                    let bytes = file.end(rows)?;
+                    begun.finish()?;
+                    let offsets = self.shared.folder.prune_usual(self.partition)?;
+                    self.shared.publish(self.partition, &offsets, self.call);
+                    gauge!("tactful_snapshot_bytes").set(bytes as f64);
+                    return Ok(bytes);
+                }
+                None => {
+                    return Err(std::io::Error::other("it was given up: the disk does not keep up, or the node stops"));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Snapshots: a restart from them is the same as one from the whole log, what is damaged is passed over, and a
+//! log that does not fit is never taken for the one that was read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tactful_engine::{Digests, Engine, Options};
+use tactful_log::{Log, Partition};
+
+use crate::fixture::{
+    PATIENCE, aged, decide, export, feature, ingest, item, now_s, open, order, ruleset, settle, start_with, tracked,
+};
+
+/// A log and a folder for snapshots beside it.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn log(&self) -> Arc<dyn Log> {
+        open(&self.0.path().join("log"))
+    }
+
+    fn snapshots(&self) -> PathBuf {
+        self.0.path().join("snapshots")
+    }
+
+    fn options(&self) -> Options {
+        Options { snapshots: self.snapshots(), snapshot_every_ms: 3_600_000, ..Options::default() }
+    }
+
+    async fn start(&self) -> (Arc<dyn Log>, Arc<Engine>) {
+        let log = self.log();
+        let engine = start_with(&log, &self.options()).await;
+        (log, engine)
+    }
+
+    /// What a start without any snapshot would come to.
+    async fn replayed(&self) -> Digests {
+        let log = self.log();
+        let engine = start_with(&log, &Options::default()).await;
+        let digests = engine.digests();
+        stop(log, engine).await;
+        digests
+    }
+
+    fn files(&self, partition: u16) -> Vec<PathBuf> {
+        let folder = self.snapshots().join(format!("p{partition:02}"));
+        let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+        let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files
+    }
+}
+
+async fn stop(log: Arc<dyn Log>, engine: Arc<Engine>) {
+    engine.close(PATIENCE).await;
+    drop(engine);
+    assert_eq!(Arc::strong_count(&log), 1, "something still holds the log");
+}
+
+/// Some customers in all partitions with features, matters, contacts and repeated messages.
+async fn live(engine: &Engine, round: usize) {
+    let (now, mut items) = (now_s() - 1_000, Vec::new());
+    for number in 0..40 {
+        let customer = format!("customer:{}", (round * 13 + number) % 60);
+        let second = now + (round * 7 + number) as i64;
+        items.push(aged(&customer, 20.0 + number as f64, second));
+        items.push(order(&customer, &format!("m{round}-{number}"), 2.5, second));
+        items.push(order(&customer, &format!("m{}-{number}", round.saturating_sub(1)), 2.5, second));
+        items.push(item(tracked(&customer, "Fault Reported", second)));
+    }
+    ingest(engine, items).await;
+    for number in 0..10 {
+        decide(engine, &format!("customer:{number}"));
+    }
+    settle(engine).await;
+}
+
+/// Trims the log up to what the newest snapshots hold.
+async fn trim(place: &Place, log: &Arc<dyn Log>) {
+    for partition in 0..4 {
+        let newest = place.files(partition).pop().expect("every partition has a snapshot");
+        let offset: u64 = newest.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+        log.trim(Partition::Data(partition), offset + 1).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_from_snapshots_knows_what_a_start_from_the_whole_log_does() {
+    let place = Place::new();
+    let (log, engine) = place.start().await;
+    live(&engine, 0).await;
+    engine.take_snapshots().await;
+    live(&engine, 1).await;
+    let before = engine.digests();
+    stop(log, engine).await;
+    assert_eq!(place.replayed().await, before);
+
+    // All that a start has now are the snapshots of the stop.
+    let log = place.log();
+    trim(&place, &log).await;
+    let engine = start_with(&log, &place.options()).await;
+    assert_eq!(engine.digests(), before);
+    // Message m1-7 was one of customer 20.
+    let (now, orders) = (now_s(), feature(&engine, "customer:20", "orders"));
+    let again = order("customer:20", "m1-7", 2.5, now);
+    engine.ingest(vec![again, order("customer:20", "new", 2.5, now)]).await.unwrap();
+    engine.applied_all().await.unwrap();
+    assert_eq!(feature(&engine, "customer:20", "orders"), orders + 1.0, "what was seen before the snapshot is known");
+    stop(log, engine).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_taken_while_everything_changes_is_that_of_one_moment() {
+    let place = Place::new();
+    let log = place.log();
+    let options = Options { snapshot_every_ms: 0, ..place.options() };
+    let engine = start_with(&log, &options).await;
+    let writing = Arc::new(AtomicBool::new(true));
+    let taking = tokio::spawn({
+        let (engine, writing) = (Arc::clone(&engine), Arc::clone(&writing));
+        async move {
+            while writing.load(Ordering::Relaxed) {
+                engine.take_snapshots().await;
+            }
+        }
+    });
+    for round in 0..30 {
+        live(&engine, round).await;
+    }
+    writing.store(false, Ordering::Relaxed);
+    taking.await.unwrap();
+    let before = engine.digests();
+    stop(log, engine).await;
+    // Without the newest snapshot, those taken in the midst of it count, and the log after them.
+    for partition in 0..4 {
+        let files = place.files(partition);
+        assert_eq!(files.len(), 3, "three are kept");
+        std::fs::remove_file(&files[2]).unwrap();
+    }
+    let (log, engine) = place.start().await;
+    assert_eq!(engine.digests(), before);
+    stop(log, engine).await;
+    assert_eq!(place.replayed().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_snapshots_are_passed_over_down_to_the_log_and_then_to_a_peer() {
+    let place = Place::new();
+    let (log, engine) = place.start().await;
+    for round in 0..3 {
+        live(&engine, round).await;
+        engine.take_snapshots().await;
+    }
+    let before = engine.digests();
+    stop(log, engine).await;
+    let peer = place.0.path().join("peer");
+    copy(&place.snapshots(), &peer);
+    for damaged in (0..3).rev() {
+        (damaged..3).for_each(|nth| damage(&place, nth));
+        let (log, engine) = place.start().await;
+        assert_eq!(engine.digests(), before, "file {damaged} and those after it are damaged");
+        // The stop takes a new one in the place of the newest.
+        stop(log, engine).await;
+    }
+    (0..3).for_each(|nth| damage(&place, nth));
+    let log = place.log();
+    for partition in 0..4 {
+        let tail = log.tail(Partition::Data(partition)).await.unwrap();
+        log.trim(Partition::Data(partition), tail).await.unwrap();
+    }
+    let engine = Engine::start(Arc::clone(&log), ruleset(), &place.options()).await.unwrap();
+    tokio::time::timeout(PATIENCE, engine.damaged()).await.unwrap();
+    assert!(engine.readiness().damage.unwrap().contains("trimmed"), "nothing is left to start from");
+    stop(log, engine).await;
+
+    let log = place.log();
+    let engine = start_with(&log, &Options { peer_snapshots: vec![peer], ..place.options() }).await;
+    assert_eq!(engine.digests(), before);
+    stop(log, engine).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_rolled_back_is_told_and_the_state_is_that_of_the_log() {
+    let place = Place::new();
+    let (log, engine) = place.start().await;
+    live(&engine, 0).await;
+    stop(log, engine).await;
+    let earlier = place.replayed().await;
+    copy(&place.0.path().join("log"), &place.0.path().join("older"));
+    let (log, engine) = place.start().await;
+    live(&engine, 1).await;
+    stop(log, engine).await;
+
+    // The copy takes the log's place, and gets other entries under the same numbers.
+    std::fs::remove_dir_all(place.0.path().join("log")).unwrap();
+    std::fs::rename(place.0.path().join("older"), place.0.path().join("log")).unwrap();
+    let (log, engine) = place.start().await;
+    assert_eq!(engine.digests(), earlier, "from the snapshot before");
+    live(&engine, 5).await;
+    let after = engine.digests();
+    stop(log, engine).await;
+    assert_eq!(place.replayed().await, after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn snapshots_of_another_log_keep_a_node_from_serving() {
+    let place = Place::new();
+    let (log, engine) = place.start().await;
+    live(&engine, 0).await;
+    stop(log, engine).await;
+    std::fs::remove_dir_all(place.0.path().join("log")).unwrap();
+    let log = place.log();
+    let engine = Engine::start(Arc::clone(&log), ruleset(), &place.options()).await.unwrap();
+    tokio::time::timeout(PATIENCE, engine.damaged()).await.unwrap();
+    let damage = engine.readiness().damage.unwrap();
+    assert!(damage.contains("another log") && damage.contains("data_dir"), "{damage}");
+    stop(log, engine).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decisions_made_elsewhere_that_wait_for_their_record_are_in_a_snapshot() {
+    let place = Place::new();
+    let (log, engine) = place.start().await;
+    for number in 0..8 {
+        let decision = tactful_proto::v1::ExternalDecision {
+            external_decision_id: format!("e{number}"),
+            subject_id: format!("customer:{number}"),
+            action_id: "help".into(),
+            selection_probability: 0.5,
+            ..tactful_proto::v1::ExternalDecision::default()
+        };
+        engine.ingest(vec![crate::fixture::external(decision)]).await.unwrap();
+    }
+    engine.take_snapshots().await;
+    stop(log, engine).await;
+    let (log, engine) = place.start().await;
+    assert_eq!(export(&engine).await.len(), 8, "each once");
+    stop(log, engine).await;
+}
+
+/// Flips a bit of a file of every partition, or cuts it.
+fn damage(place: &Place, nth: usize) {
+    for partition in 0..4 {
+        let file = place.files(partition)[nth].clone();
+        let mut bytes = std::fs::read(&file).unwrap();
+        let middle = bytes.len() / 2;
+        if nth == 1 {
+            bytes.truncate(middle)
+        } else {
+            bytes[middle] ^= 1
+        }
+        std::fs::write(file, bytes).unwrap();
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
