@@ -1,8 +1,9 @@
 //! The one handle of the running system: starts appliers and recorder on a log, knows when they
 //! have caught up, and stops them in order.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::applier::{Applier, Snapshots};
+use crate::archive::{self, Archiver};
 use crate::capture::Captures;
 use crate::clock::now_ms;
 use crate::control::{self, note_layout};
@@ -48,6 +50,8 @@ pub struct Engine {
     caught_up: AtomicBool,
     pub(crate) damage: Damage,
     snapshots: Option<Arc<snapshot::Shared>>,
+    /// Where the archive is, for exports.
+    archive: OnceLock<PathBuf>,
     closing: watch::Sender<bool>,
     tasks: Mutex<Tasks>,
 }
@@ -149,9 +153,20 @@ impl Engine {
             caught_up: AtomicBool::new(false),
             damage,
             snapshots,
+            archive: OnceLock::new(),
             closing,
             tasks: Mutex::new(tasks),
         }))
+    }
+
+    /// Archives from now on, on the one node that has the role: see [`crate::archive`]. Exports read the
+    /// archive as well. To be called once.
+    pub fn start_archiver(&self, options: archive::Options) {
+        if self.archive.set(options.directory.clone()).is_ok() {
+            let archiver = Archiver::new(Arc::clone(&self.log), options);
+            let task = self.runtime.spawn(archiver.run(self.closing.subscribe()));
+            self.tasks.lock().unwrap_or_else(PoisonError::into_inner).followers.push(task);
+        }
     }
 
     /// The current ruleset.
@@ -279,7 +294,7 @@ impl Engine {
         } else {
             tracing::warn!("an export begins before everything was recorded");
         }
-        crate::export(Arc::clone(&self.log), range, rows).await
+        crate::export(Arc::clone(&self.log), self.archive.get().cloned(), range, rows).await
     }
 
     /// Stops: the appliers where they are, the recorder once its queue is in the log, all of it

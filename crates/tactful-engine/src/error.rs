@@ -37,6 +37,15 @@ pub enum Error {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// The archive refused or failed.
+    #[error(transparent)]
+    Archive(#[from] crate::archive::Error),
+    /// What was asked for was trimmed from the log, and its archive is not at hand.
+    #[error("what was trimmed from the log is in archive {archive:016x}, which is not at hand: name its directory")]
+    ArchiveAbsent {
+        /// The archive, as its file archive.id names it.
+        archive: u64,
+    },
     /// The engine is being shut down.
     #[error("the engine is shutting down")]
     Closed,

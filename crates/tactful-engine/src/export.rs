@@ -1,18 +1,19 @@
 //! The record of decisions, one row per decision and slot, joined with its outcomes. It needs the
-//! log alone, so a stopped server's directory can be read as well as a running one.
+//! log and the archive alone, so a stopped server's directory can be read as well as a running one.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use prost::Message;
 use prost_types::Timestamp;
-use tactful_log::{Log, Offset, Partition};
+use tactful_log::{Log, Partition};
 use tactful_proto::storage::record::Body;
 use tactful_proto::storage::{ChosenBody, DecisionBody, LayoutField, LayoutUsed, OutcomeBody, Record};
 use tactful_proto::v1;
 use tactful_proto::v1::value::Kind;
 use tokio::sync::mpsc;
 
+use crate::archive::{Archive, Scan};
 use crate::control;
 use crate::error::Error;
 use crate::record::bytes_to_floats;
@@ -20,21 +21,26 @@ use crate::record::bytes_to_floats;
 /// Rows handed over at once: a fraction of a millisecond of encoding, since the thread that does it also
 /// decides.
 const ROWS_MAX: usize = 32;
-/// Entries read from the log at once.
-const READ_MAX: usize = 4_096;
 
-/// Sends the rows of all decisions made in `start_ms..end_ms`, partition by partition in log order.
-/// Ends early without error if the receiver is gone. Memory: the outcomes of one partition, and the
-/// hashes of its message ids.
+/// Sends the rows of all decisions made in `start_ms..end_ms`, partition by partition in log order: those
+/// that are archived from the archive, if this directory is the log's, the others from the log.
+/// Ends early without error if the receiver is gone. Memory: the outcomes of one partition, the hashes of its
+/// message ids, and one segment of the archive.
 ///
 /// # Errors
-/// If the log fails or holds something that cannot be read.
+/// If the log or the archive fails or holds something that cannot be read, and [`Error::ArchiveAbsent`] if what
+/// was trimmed from the log is in an archive elsewhere.
 pub async fn export(
     log: Arc<dyn Log>,
+    archive: Option<PathBuf>,
     (start_ms, end_ms): (i64, i64),
     rows: mpsc::Sender<Vec<v1::DecisionRow>>,
 ) -> Result<(), Error> {
     let layouts = control::read(log.as_ref()).await?.layouts;
+    let archive = match archive {
+        Some(directory) => Archive::find(log.as_ref(), &directory).await?,
+        None => None,
+    };
     for partition in 0..log.partitions() {
         let tail = log.tail(Partition::Data(partition)).await?;
         let mut exporter = Exporter {
@@ -46,11 +52,11 @@ pub async fn export(
             rows: &rows,
             page: Vec::with_capacity(ROWS_MAX),
         };
-        let mut scan = Scan { log: log.as_ref(), partition, tail, after: 0 };
+        let mut scan = Scan::new(log.as_ref(), archive.as_ref(), partition, tail).await?;
         while let Some(records) = scan.next().await? {
             records.into_iter().for_each(|record| exporter.collect(record));
         }
-        scan.after = 0;
+        let mut scan = Scan::new(log.as_ref(), archive.as_ref(), partition, tail).await?;
         while let Some(records) = scan.next().await? {
             for record in records {
                 exporter.emit(record);
@@ -64,29 +70,6 @@ pub async fn export(
         }
     }
     Ok(())
-}
-
-/// Reads one partition up to a tail, some records at a time.
-struct Scan<'a> {
-    log: &'a dyn Log,
-    partition: u16,
-    tail: Offset,
-    after: Offset,
-}
-
-impl Scan<'_> {
-    /// The next records; none at the tail. What the appliers skip as unreadable is skipped here as
-    /// well; they report it.
-    async fn next(&mut self) -> Result<Option<Vec<Record>>, Error> {
-        if self.after >= self.tail {
-            return Ok(None);
-        }
-        let entries = self.log.read(Partition::Data(self.partition), self.after, READ_MAX).await?;
-        let Some(last) = entries.last() else { return Ok(None) };
-        self.after = last.offset;
-        let within = entries.iter().take_while(|entry| entry.offset <= self.tail);
-        Ok(Some(within.filter_map(|entry| Record::decode(entry.payload.as_ref()).ok()).collect()))
-    }
 }
 
 /// Outcomes by whether the decision was external, its subject, and its id.

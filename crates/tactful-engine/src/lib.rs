@@ -4,6 +4,7 @@
 //! It knows neither gRPC nor HTTP: the server converts, this crate decides.
 
 mod applier;
+pub mod archive;
 mod capture;
 pub mod catalog;
 mod clock;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tactful_core::decide::FieldError;
-use tactful_engine::{Error, LogFailure};
+use tactful_engine::{Error, LogFailure, archive};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -31,6 +31,8 @@ pub(crate) fn from_engine(error: &Error) -> Status {
         Error::Record { .. } => plain(Code::DataLoss, "RECORD_UNREADABLE", &error.to_string()),
         // Of a start alone: a server that runs has its folder.
         Error::Snapshots { .. } => plain(Code::Internal, "SNAPSHOTS", "the folder of the snapshots cannot be used"),
+        Error::Archive(archive) => from_archive(archive),
+        Error::ArchiveAbsent { .. } => plain(Code::FailedPrecondition, "ARCHIVE_ABSENT", &error.to_string()),
         Error::Closed => plain(Code::Unavailable, "SHUTTING_DOWN", &error.to_string()),
     }
 }
@@ -100,6 +102,18 @@ fn from_log(failure: LogFailure, text: &str) -> Status {
         LogFailure::Refused => (Code::InvalidArgument, "LOG_REFUSED"),
     };
     plain(code, reason, text)
+}
+
+fn from_archive(error: &archive::Error) -> Status {
+    use archive::Error as Archive;
+    let (code, reason) = match error {
+        Archive::Damaged { .. } | Archive::Missing { .. } => (Code::DataLoss, "ARCHIVE_DAMAGED"),
+        Archive::Elsewhere { .. } | Archive::OtherLog { .. } => (Code::FailedPrecondition, "ARCHIVE_ABSENT"),
+        Archive::Io { .. } | Archive::Locked { .. } | Archive::Gaps { .. } | Archive::Fenced => {
+            (Code::Unavailable, "ARCHIVE_UNAVAILABLE")
+        }
+    };
+    plain(code, reason, &error.to_string())
 }
 
 fn plain(code: Code, reason: &str, message: &str) -> Status {

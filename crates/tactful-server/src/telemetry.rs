@@ -51,6 +51,14 @@ fn describe() {
     describe_gauge!("tactful_recorder_queue", "Decisions waiting to be recorded.");
     describe_counter!("tactful_log_append_errors_total", "Appends that the log refused.");
     describe_counter!("tactful_log_read_errors_total", "Reads that the log refused.");
+    describe_gauge!("tactful_archive_archiver", "1 on the node that archives.");
+    describe_gauge!("tactful_archive_lag_entries", "Log entries behind the archive's marks.");
+    describe_gauge!("tactful_archive_lag_seconds", "Age of the oldest log entry behind the archive's marks.");
+    describe_gauge!("tactful_archive_segments", "Segments of the archive.");
+    describe_gauge!("tactful_archive_bytes", "Bytes of the archive's segments.");
+    describe_counter!("tactful_archive_rows_total", "Decisions and outcomes archived.");
+    describe_counter!("tactful_archive_errors_total", "Attempts to archive that failed.");
+    describe_counter!("tactful_archive_lost_entries_total", "Log entries trimmed away before they were archived.");
     describe_counter!("tactful_model_swap_total", "Models loaded or refused.");
     describe_counter!("tactful_requests_shed_total", "Requests refused for overload.");
     describe_counter!("tactful_deadline_exceeded_total", "Calls whose deadline passed.");

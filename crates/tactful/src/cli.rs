@@ -6,7 +6,7 @@ mod value;
 
 pub(crate) use args::{
     CatalogCheckArgs, ContextArgs, DeadListArgs, DeadRetryArgs, DecideArgs, DemoArgs, ExplainLevel,
-    ExportDecisionsArgs, IngestArgs, LoadArgs, OnError, ServeArgs, ShowArgs, TrainArgs,
+    ExportDecisionsArgs, ExportFormat, IngestArgs, LoadArgs, OnError, ServeArgs, ShowArgs, TrainArgs,
 };
 pub(crate) use value::Assignment;
 
@@ -107,7 +107,7 @@ pub(crate) enum ModelCommand {
 /// What to write out.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ExportCommand {
-    /// Recorded decisions with their outcomes as JSON lines, one per decision and slot
+    /// Recorded decisions with their outcomes as JSON lines or Parquet, one row per decision and slot
     #[command(after_help = args::EXPORT_EXAMPLES)]
     Decisions(ExportDecisionsArgs),
 }

@@ -5,11 +5,12 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use tactful_core::ruleset::Ruleset;
-use tactful_engine::Engine;
+use tactful_engine::{Engine, archive};
 use tactful_server::{Addresses, Server, StartError, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use toml::Value;
@@ -20,6 +21,9 @@ use crate::intake;
 use crate::log::{self, EMBEDDED};
 use crate::output::{self, Usage};
 
+/// Longest time between two segments of a quiet partition: a day.
+const ARCHIVE_EVERY_S_MAX: u64 = 86_400;
+
 /// Everything that an operator may set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -28,6 +32,10 @@ pub(crate) struct Settings {
     pub(crate) catalog: PathBuf,
     /// Folder of the log.
     pub(crate) data_dir: PathBuf,
+    /// Folder of the archive, shared by all nodes on one Redis; empty for `archive` in `data_dir`.
+    pub(crate) archive: PathBuf,
+    /// How often what is new is archived, in seconds.
+    pub(crate) archive_every_s: u64,
     /// Model to load at the start; empty takes the one loaded last.
     pub(crate) model: PathBuf,
     /// Data partitions of a new log; fixed once it exists.
@@ -47,6 +55,8 @@ impl Default for Settings {
         Self {
             catalog: "catalog".into(),
             data_dir: ".tactful".into(),
+            archive: PathBuf::new(),
+            archive_every_s: 60,
             model: PathBuf::new(),
             partitions: 16,
             log: EMBEDDED.into(),
@@ -119,6 +129,7 @@ async fn serve(global: &Global, settings: Settings, ruleset: Ruleset) -> Result<
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (engine, server) = start(&settings, ruleset).await?;
+    engine.start_archiver(archive(&settings));
     warn_if_open(server.addresses());
     tokio::select! {
         () = engine.caught_up() => {
@@ -140,6 +151,13 @@ async fn serve(global: &Global, settings: Settings, ruleset: Ruleset) -> Result<
         tokio::task::spawn_blocking(move || intake.stop()).await?;
     }
     stop(server).await
+}
+
+/// Where and how often the node archives.
+fn archive(settings: &Settings) -> archive::Options {
+    let own = settings.archive.as_os_str().is_empty();
+    let directory = if own { settings.data_dir.join("archive") } else { settings.archive.clone() };
+    archive::Options { every: Duration::from_secs(settings.archive_every_s), ..archive::Options::new(directory) }
 }
 
 /// The intake, where the log is one that other producers can reach.
@@ -182,6 +200,7 @@ fn settings(args: &ServeArgs) -> Result<Loaded<Settings>> {
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| Value::from(path.to_string_lossy().as_ref()));
     let text = |address: Option<std::net::SocketAddr>| address.map(|address| Value::from(address.to_string()));
     let flags = config::flags([
+        ("archive", path(&args.archive)),
         ("catalog", path(&args.catalog)),
         ("data_dir", path(&args.data_dir)),
         ("log", args.log.clone().map(Value::from)),
@@ -193,6 +212,10 @@ fn settings(args: &ServeArgs) -> Result<Loaded<Settings>> {
         .map_err(|error| Usage(format!("{error:#}")))?;
     if loaded.options.partitions == 0 {
         bail!(Usage("partitions is 0: give 1 or more, the default is 16".into()));
+    }
+    if !(1..=ARCHIVE_EVERY_S_MAX).contains(&loaded.options.archive_every_s) {
+        let text = format!("archive_every_s is out of range: give 1 to {ARCHIVE_EVERY_S_MAX}, the default is 60");
+        bail!(Usage(text));
     }
     Ok(loaded)
 }

@@ -101,7 +101,7 @@ async fn calls_in_flight_finish_and_the_record_is_written() {
 
     let (sender, mut pages) = tokio::sync::mpsc::channel(64);
     let shared: Arc<dyn Log> = log;
-    tactful_engine::export(shared, (i64::MIN, i64::MAX), sender).await.unwrap();
+    tactful_engine::export(shared, None, (i64::MIN, i64::MAX), sender).await.unwrap();
     let mut recorded = Vec::new();
     while let Some(page) = pages.recv().await {
         recorded.extend(page.into_iter().map(|row| row.decision_id));

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use tactful_proto::v1;
 
 use super::value::{self, Assignment, PlacementSpec};
+use crate::client::rows::Stopped;
 
 pub(super) const DEMO_EXAMPLES: &str = "\
 Examples:
@@ -62,6 +63,9 @@ pub(crate) struct ServeArgs {
     /// Directory of the embedded log
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Directory of the archive, shared by all nodes on one Redis [default: `archive` in the data directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) archive: Option<PathBuf>,
     /// Event log: `embedded` (the default) in the data directory, or redis://HOST:PORT, shared by several nodes
     #[arg(long, value_name = "LOG")]
     pub(crate) log: Option<String>,
@@ -219,9 +223,8 @@ pub(crate) struct TrainArgs {
     /// Where to write the model, whole or not at all [default: NAME.model, with the recipe's name]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Read the record of a stopped server from its directory, instead of a running one's
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) stopped: StoppedArgs,
     /// Also write a model card (Markdown)
     #[arg(long, value_name = "FILE")]
     pub(crate) card: Option<PathBuf>,
@@ -255,14 +258,27 @@ pub(crate) struct ShowArgs {
 pub(super) const EXPORT_EXAMPLES: &str = "\
 Examples:
   tactful export decisions --out decisions.jsonl
+  tactful export decisions --format parquet --out decisions.parquet
   tactful export decisions --since 2026-05-01T00:00:00Z --until 2026-06-01T00:00:00Z
   tactful export decisions --data-dir data | head";
+
+/// How exported rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// One JSON object in each line
+    Jsonl,
+    /// A Parquet file with a typed column for each feature
+    Parquet,
+}
 
 /// Options of `export decisions`.
 #[derive(Args, Debug)]
 pub(crate) struct ExportDecisionsArgs {
-    /// File to write; standard output if not given
-    #[arg(long, value_name = "FILE")]
+    /// How to write the rows
+    #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
+    pub(crate) format: ExportFormat,
+    /// File to write, whole or not at all; standard output if not given, which parquet does not do
+    #[arg(long, visible_alias = "output", value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Only decisions made at or after this time (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = value::time)]
@@ -270,9 +286,28 @@ pub(crate) struct ExportDecisionsArgs {
     /// Only decisions made before this time (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = value::time)]
     pub(crate) until: Option<jiff::Timestamp>,
+    #[command(flatten)]
+    pub(crate) stopped: StoppedArgs,
+}
+
+/// Where the record of a stopped server is.
+#[derive(Args, Debug)]
+pub(crate) struct StoppedArgs {
     /// Read the record of a stopped server from its directory, instead of a running one's
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Its archive, if that is elsewhere [default: the directory's folder `archive`]
+    #[arg(long, value_name = "DIR", requires = "data_dir")]
+    pub(crate) archive: Option<PathBuf>,
+}
+
+impl StoppedArgs {
+    /// The place, if one was given.
+    pub(crate) fn place(&self) -> Option<Stopped> {
+        let data_dir = self.data_dir.clone()?;
+        let archive = self.archive.clone().unwrap_or_else(|| data_dir.join("archive"));
+        Some(Stopped { data_dir, archive })
+    }
 }
 
 pub(super) const DEAD_LIST_EXAMPLES: &str = "\

@@ -1,4 +1,7 @@
-//! `tactful export decisions`: the record of decisions as JSON lines. A file appears whole or not at all.
+//! `tactful export decisions`: the record of decisions as JSON lines or Parquet. A file appears whole or not at all.
+
+mod parquet;
+mod table;
 
 use std::{
     io::{self, BufWriter, Write},
@@ -6,7 +9,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use futures_util::{Stream, TryStreamExt};
 use tactful_proto::v1::DecisionRow;
 
@@ -16,24 +19,37 @@ use super::{
     rows::{self, Range},
 };
 use crate::{
-    cli::{ExportDecisionsArgs, Global},
-    output, render,
+    cli::{ExportDecisionsArgs, ExportFormat, Global},
+    output::{self, Usage},
+    render,
 };
 
 /// Writes the rows out.
 pub(crate) async fn run(global: &Global, args: &ExportDecisionsArgs) -> Result<ExitCode> {
+    if args.format == ExportFormat::Parquet && args.out.is_none() {
+        bail!(Usage("--format parquet needs a file: add --out decisions.parquet".into()));
+    }
     let range = Range { since: args.since, until: args.until };
-    let rows = rows::of(global, args.data_dir.as_deref(), range).await?;
+    // Opened first: a place that cannot be written to is better known before the work than after.
+    let file = args.out.as_deref().map(NewFile::create).transpose()?;
+    let rows = rows::of(global, args.stopped.place().as_ref(), range).await?;
     let progress = Progress::count(global.quiet || args.out.is_none());
     progress.say("decisions");
-    let Some(path) = &args.out else {
+    let (Some(path), Some(mut file)) = (&args.out, file) else {
         write(rows, BufWriter::new(io::stdout().lock()), &progress).await?;
         return Ok(ExitCode::SUCCESS);
     };
-    let mut file = NewFile::create(path)?;
-    let count = write(rows, BufWriter::new(file.writer()), &progress).await?;
+    let count = match args.format {
+        ExportFormat::Jsonl => write(rows, BufWriter::new(file.writer()), &progress).await?,
+        ExportFormat::Parquet => {
+            let spool = parquet::Spool::fill(rows, path, &progress).await?;
+            drop(progress);
+            let progress = Progress::steps(global.quiet);
+            progress.say("rows written");
+            spool.write(file.writer(), &progress)?
+        }
+    };
     file.keep()?;
-    drop(progress);
     if !global.quiet {
         output::note(format_args!("{count} rows written to {}", path.display()));
     }

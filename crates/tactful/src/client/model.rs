@@ -29,7 +29,7 @@ pub(crate) async fn train(global: &Global, args: &TrainArgs) -> Result<ExitCode>
     // Opened first: a place that cannot be written to is better known before the work than after.
     let out = args.out.clone().unwrap_or_else(|| format!("{}.model", recipe.name).into());
     let file = NewFile::create(&out)?;
-    let rows = rows::of(global, args.data_dir.as_deref(), rows::Range::default()).await?;
+    let rows = rows::of(global, args.stopped.place().as_ref(), rows::Range::default()).await?;
     let dataset = collect(rows, &recipe, Progress::count(global.quiet)).await?;
     let trained = fit(&recipe, dataset, Progress::steps(global.quiet))?;
     file.write(&trained.artifact)?;

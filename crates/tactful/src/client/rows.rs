@@ -1,6 +1,6 @@
 //! Where rows of the record of decisions come from. One stream for all who read them.
 
-use std::{path::Path, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Result;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream, stream::BoxStream};
@@ -20,28 +20,37 @@ pub(crate) struct Range {
     pub(crate) until: Option<Timestamp>,
 }
 
+/// What a stopped server left.
+#[derive(Clone, Debug)]
+pub(crate) struct Stopped {
+    /// Its data directory.
+    pub(crate) data_dir: PathBuf,
+    /// Its archive.
+    pub(crate) archive: PathBuf,
+}
+
 /// Pages of rows that may wait for a slow reader.
 const PAGES_MAX: usize = 4;
 
 /// The rows of a running server, or of a stopped one if its directory is given.
 pub(crate) async fn of(
     global: &Global,
-    data_dir: Option<&Path>,
+    stopped: Option<&Stopped>,
     range: Range,
 ) -> Result<BoxStream<'static, Result<DecisionRow>>> {
-    match data_dir {
-        Some(dir) => from_directory(dir, range),
+    match stopped {
+        Some(stopped) => from_directory(stopped, range),
         None => Ok(from_server(global, range).await?.boxed()),
     }
 }
 
-/// Rows of a stopped server's log; a running one holds its lock.
-fn from_directory(dir: &Path, range: Range) -> Result<BoxStream<'static, Result<DecisionRow>>> {
-    let log = Arc::new(EmbeddedLog::open_existing(dir.join("log"))?);
+/// Rows of a stopped server's archive and log; a running one holds the log's lock.
+fn from_directory(stopped: &Stopped, range: Range) -> Result<BoxStream<'static, Result<DecisionRow>>> {
+    let log = Arc::new(EmbeddedLog::open_existing(stopped.data_dir.join("log"))?);
     let (pages, received) = mpsc::channel(PAGES_MAX);
     let millis = |time: Option<Timestamp>, open| time.map_or(open, Timestamp::as_millisecond);
     let range = (millis(range.since, i64::MIN), millis(range.until, i64::MAX));
-    let exporting = tokio::spawn(tactful_engine::export(log, range, pages));
+    let exporting = tokio::spawn(tactful_engine::export(log, Some(stopped.archive.clone()), range, pages));
     let rows = ReceiverStream::new(received).flat_map(|page| stream::iter(page).map(Ok));
     let ending = stream::once(async move { exporting.await?.map_err(anyhow::Error::from) });
     Ok(rows.chain(ending.filter_map(async |ended| ended.err().map(Err))).boxed())

@@ -1,7 +1,7 @@
 //! One row of the record of decisions as a JSON object: fit for pandas and for off-policy evaluation.
 
 use serde_json::{Value, json};
-use tactful_proto::v1::{DecisionRow, Outcome};
+use tactful_proto::v1::{self, DecisionRow, Outcome};
 
 use super::{decision::selection_json, value};
 
@@ -28,6 +28,26 @@ pub(crate) fn json(row: &DecisionRow) -> Value {
     })
 }
 
+/// How a row was selected; none if that is not known.
+pub(crate) fn selection(row: &DecisionRow) -> Option<String> {
+    selection_json(row.selection()).as_str().map(ToOwned::to_owned)
+}
+
+/// What an outcome was; none if that is not known.
+pub(crate) fn outcome_type(outcome: &Outcome) -> Option<String> {
+    value::name(outcome.r#type().as_str_name(), "OUTCOME_TYPE_").as_str().map(ToOwned::to_owned)
+}
+
+/// A feature's value as JSON.
+pub(crate) fn feature(value: &v1::Value) -> Value {
+    value::as_read(value)
+}
+
+/// A feature's number as it is written in JSON; none if it is none.
+pub(crate) fn number(value: &v1::Value) -> Option<f64> {
+    value::as_read(value).as_f64()
+}
+
 fn outcome(outcome: &Outcome) -> Value {
     json!({
         "type": value::name(outcome.r#type().as_str_name(), "OUTCOME_TYPE_"),
@@ -40,7 +60,7 @@ fn outcome(outcome: &Outcome) -> Value {
 #[cfg(test)]
 mod tests {
     use prost_types::Timestamp;
-    use tactful_proto::v1::{self, OutcomeType, Selection, value::Kind};
+    use tactful_proto::v1::{OutcomeType, Selection, value::Kind};
 
     use super::*;
 

@@ -14,7 +14,7 @@ use super::{
     assert_told, done,
     events::line,
     failed, json,
-    server::{Home, Server, eventually},
+    server::{Home, Server, Setup, eventually},
     shipped_catalog,
 };
 
@@ -132,4 +132,26 @@ fn a_full_disk_refuses_events_while_decisions_go_on() {
     server.kill();
     let server = Server::start(&home);
     assert_eq!(server.digest()["content"], content, "nothing was lost");
+}
+
+#[test]
+fn a_full_disk_of_the_archive_is_told_once_and_archiving_goes_on_when_there_is_space() {
+    let home = Home::new();
+    let Some(disk) = SmallDisk::mount(&home.path().join("archive")) else { return };
+    disk.fill();
+    let server = Setup::new(&home)
+        .env("TACTFUL__ARCHIVE", disk.0.to_str().expect("text"))
+        .env("TACTFUL__ARCHIVE_EVERY_S", "1")
+        .start();
+    let told = |server: &Server| server.logged().matches("cannot archive, trying again").count();
+    json(&server.run(&["decide", "anna", "-p", "web_home", "--json"]));
+    eventually("it is told", || told(&server) > 0);
+    let failures = |server: &Server| server.metric("tactful_archive_errors_total").unwrap_or_default();
+    eventually("it is tried again", || failures(&server) >= 3.0);
+    assert_eq!(told(&server), 1, "once:\n{}", server.logged());
+    assert!(server.get("/readyz").starts_with("ready"), "decisions and events do not need the archive");
+    json(&server.run(&["decide", "bert", "-p", "web_home", "--json"]));
+    disk.free();
+    eventually("it goes on by itself", || server.metric("tactful_archive_rows_total") >= Some(2.0));
+    assert_told(&server.logged(), &["archiving again"]);
 }

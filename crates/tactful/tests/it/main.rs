@@ -9,6 +9,7 @@
     reason = "helpers of tests, which the test exemption does not reach"
 )]
 
+mod archive;
 mod catalog;
 mod crash;
 mod decide;

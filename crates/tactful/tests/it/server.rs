@@ -184,6 +184,12 @@ impl Server {
         serde_json::from_str(&self.get("/digest")).expect("digests are JSON")
     }
 
+    /// A metric without labels, if it is there.
+    pub(crate) fn metric(&self, name: &str) -> Option<f64> {
+        let page = self.get("/metrics");
+        page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
     /// The body of a page that answers.
     pub(crate) fn get(&self, page: &str) -> String {
         let (head, body) = self.page(page);

@@ -24,7 +24,7 @@ fn each_command_has_help_with_its_defaults() {
         (&["decide", "--help"], &["--placement <ID[:COUNT]>", "[default: reasons]", "http://127.0.0.1:7411"]),
         (&["ingest", "--help"], &["[default: skip]", "standard input", "Segment"]),
         (&["catalog", "check", "--help"], &["[default: catalog]"]),
-        (&["export", "decisions", "--help"], &["--since", "--until", "JSON lines"]),
+        (&["export", "decisions", "--help"], &["--since", "--until", "JSON lines", "--format <FORMAT>", "--archive"]),
     ];
     for (args, words) in cases {
         let output = tactful(args);
@@ -37,7 +37,7 @@ fn each_command_has_help_with_its_defaults() {
 
 #[test]
 fn wrong_usage_ends_with_2_and_a_hint() {
-    let cases: [(&[&str], &str); 15] = [
+    let cases: [(&[&str], &str); 18] = [
         (&[], "Usage:"),
         (&["decied"], "'decide'"),
         (&["contxt"], "a similar subcommand exists: 'context'"),
@@ -52,6 +52,9 @@ fn wrong_usage_ends_with_2_and_a_hint() {
         (&["ingest", "no-such-file.jsonl"], "cannot read no-such-file.jsonl"),
         (&["model", "show", "no-such.model"], "cannot read no-such.model"),
         (&["export", "decisions", "--since", "yesterday"], "a time with its zone"),
+        (&["export", "decisions", "--format", "parquet"], "add --out decisions.parquet"),
+        (&["export", "decisions", "--format", "csv"], "possible values: jsonl, parquet"),
+        (&["export", "decisions", "--archive", "archive"], "--data-dir <DIR>"),
         (&["context", "customer:42", "--server", "ftp://somewhere"], "ftp is not spoken here"),
     ];
     for (args, hint) in cases {
