@@ -153,5 +153,14 @@ fn a_full_disk_of_the_archive_is_told_once_and_archiving_goes_on_when_there_is_s
     json(&server.run(&["decide", "bert", "-p", "web_home", "--json"]));
     disk.free();
     eventually("it goes on by itself", || server.metric("tactful_archive_rows_total") >= Some(2.0));
-    assert_told(&server.logged(), &["archiving again"]);
+    eventually("it says so", || server.logged().matches("archiving again").count() == 1);
+    // The same for a segment of an archive that is there.
+    disk.fill();
+    json(&server.run(&["decide", "carl", "-p", "web_home", "--json"]));
+    eventually("it is told", || told(&server) == 2);
+    disk.free();
+    eventually("it goes on by itself", || server.metric("tactful_archive_rows_total") >= Some(3.0));
+    eventually("it says so", || server.logged().matches("archiving again").count() == 2);
+    let exported = done(&server.run(&["export", "decisions"]));
+    assert_eq!(exported.lines().count(), 3, "{exported}");
 }
