@@ -169,6 +169,7 @@ fn matter(kind: &str) -> MatterDef {
         contacts_on: Vec::new(),
         confirm_after: Duration::from_seconds(7 * DAY),
         resolve_after_silence: None,
+        session_gap: Duration::from_seconds(DAY),
     }
 }
 

@@ -4,9 +4,12 @@
 //! with a computation of its own. One JSON line with `--json`, progress on stderr. Exit code 1: the
 //! bar was not met; 2: the data are absent.
 
+mod bpi;
 mod cdnow;
+mod contexts;
 mod hillstrom;
 mod ingest;
+mod order;
 
 use std::{
     path::{Path, PathBuf},
@@ -18,7 +21,7 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::workspace::Workspace;
+use crate::{server, workspace::Workspace};
 
 /// Options of `cargo xtask eval`.
 #[derive(Args)]
@@ -33,12 +36,14 @@ enum Set {
     Hillstrom(Common),
     /// 69,659 purchases: features and digests against a recount, in order and shuffled with repeats.
     Cdnow(Common),
+    /// 72,413 work events of loan applications: matters against a recount, in order and shuffled with repeats.
+    Bpi(Common),
 }
 
 /// Options that every evaluation has.
 #[derive(Args)]
 pub(crate) struct Common {
-    /// Folder that holds `hillstrom/` and `cdnow/` [default: ../shared/data].
+    /// Folder that holds `hillstrom/`, `cdnow/` and the others [default: ../shared/data].
     #[arg(long, value_name = "DIR", env = "TACTFUL_DATA")]
     data: Option<PathBuf>,
     /// Another split or shuffle than the default one.
@@ -70,6 +75,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         Set::Cdnow(common) => {
             with_data(&workspace, common, "cdnow/CDNOW_master.txt", |file| cdnow::run(&workspace, file, common.seed))
         }
+        Set::Bpi(common) => with_data(&workspace, common, "bpi12_w/bpi_12_w.csv", |file| {
+            bpi::run(&server::build(&workspace)?, file, common.seed)
+        }),
     }
 }
 

@@ -1,5 +1,5 @@
 //! What is known of one customer and why: every feature with its state and origin, the timeline,
-//! and the matters that are still open.
+//! and the matters with where they stand.
 
 use tactful_core::layout::FieldKind;
 use tactful_core::state::{
@@ -22,6 +22,8 @@ pub struct CustomerContext {
     pub timeline: Vec<TimelineEntry>,
     /// Matters not yet confirmed as resolved, newest first.
     pub open_matters: Vec<MatterReading>,
+    /// Matters confirmed as resolved, newest first.
+    pub confirmed_matters: Vec<MatterReading>,
     /// Latest event time folded into the partition, milliseconds since 1970; 0 if none.
     pub watermark_ms: i64,
     /// `now` of every feature, milliseconds since 1970.
@@ -77,19 +79,21 @@ impl Engine {
         let schema = &ruleset.schema;
         let now_ms = now_ms();
         let partition = self.store.of(subject_id);
-        let (view, timeline, mut open_matters) = partition.read_names(|names| {
+        let (view, timeline, matters) = partition.read_names(|names| {
             let Some(row) = partition.rows.get(subject_id) else {
                 return (CustomerView::unknown(schema), Vec::new(), Vec::new());
             };
             let timeline = interactions(schema, &row, names).into_iter().map(TimelineEntry::from).collect();
             (CustomerView::read(schema, &[row.value()], now_ms), timeline, matters(schema, &row, names, now_ms))
         });
-        open_matters.retain(|matter| matter.state != MatterState::Confirmed);
+        let (confirmed_matters, open_matters) =
+            matters.into_iter().partition(|matter| matter.state == MatterState::Confirmed);
         Ok(CustomerContext {
             known: view.known,
             features: feature_lines(schema, &view, now_ms),
             timeline,
             open_matters,
+            confirmed_matters,
             watermark_ms: partition.watermark_ms(),
             now_ms,
         })

@@ -46,6 +46,7 @@ pub(crate) fn context_response(subject_id: String, context: CustomerContext) -> 
         features: context.features.into_iter().map(feature_reading).collect(),
         timeline: context.timeline.into_iter().map(interaction).collect(),
         open_matters: context.open_matters.into_iter().map(matter).collect(),
+        confirmed_matters: context.confirmed_matters.into_iter().map(matter).collect(),
         feature_watermark: (context.watermark_ms > 0).then(|| timestamp(context.watermark_ms)),
         server_time: Some(timestamp(context.now_ms)),
     }
@@ -113,6 +114,7 @@ fn matter(reading: MatterReading) -> v1::Matter {
         updated_time: Some(timestamp(i64::from(reading.updated_s) * 1_000)),
         reopenings: reading.reopenings as i32,
         channel: reading.channel,
+        sessions: reading.sessions as i32,
     }
 }
 

@@ -6,19 +6,16 @@
 mod compare;
 mod data;
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path};
 
-use anyhow::{Context, Result};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use anyhow::Result;
 use serde::Serialize;
-use tactful_proto::v1::{GetContextRequest, customer_service_client::CustomerServiceClient};
-use tonic::transport::Channel;
 
 use self::{
     compare::{Recount, mismatch},
     data::Purchase,
 };
-use super::{Verdict, ingest::ingest, progress, runtime};
+use super::{Verdict, contexts::mismatches, ingest::ingest, order, progress, runtime};
 use crate::{
     server::{self, Digests, Server},
     workspace::Workspace,
@@ -26,10 +23,6 @@ use crate::{
 
 const CATALOG: &str = include_str!("cdnow/catalog.toml");
 const SEED: u64 = 1;
-const READS_IN_FLIGHT: usize = 32;
-const READ_MAX: Duration = Duration::from_secs(10);
-/// So many mismatches are shown in words.
-const SHOWN_MAX: usize = 5;
 
 /// The line that the evaluation prints.
 #[derive(Clone, Debug, Serialize)]
@@ -44,8 +37,9 @@ pub(crate) struct CdnowResult {
 pub(super) fn run(workspace: &Workspace, file: &Path, seed: Option<u64>) -> Result<CdnowResult> {
     let purchases = data::read(file)?;
     let binary = server::build(workspace)?;
-    let recount = Arc::new(compare::recount(&purchases));
-    let orders = [data::in_order(&purchases), data::shuffled_with_repeats(&purchases, seed.unwrap_or(SEED))];
+    let recount = compare::recount(&purchases);
+    let count = purchases.len();
+    let orders = [order::as_they_stand(count), order::shuffled_with_repeats(count, seed.unwrap_or(SEED))];
     let folder = tempfile::tempdir()?;
     let catalog = folder.path().join("catalog");
     fs::create_dir(&catalog)?;
@@ -70,41 +64,14 @@ async fn one_server(
     name: &str,
     purchases: &[Purchase],
     order: &[usize],
-    recount: &Arc<BTreeMap<String, Recount>>,
+    recount: &BTreeMap<String, Recount>,
 ) -> Result<(Digests, usize)> {
     let items: Vec<_> = order.iter().map(|row| purchases[*row].event(*row)).collect();
     let bar = progress(&format!("purchases, {name}"), items.len() as u64);
     ingest(server.connect().await?, items.into_iter(), &bar).await?;
     // Repeats may or may not count as records; what takes effect once must be there.
     let digests = server.settle(purchases.len() as u64).await?;
-    Ok((digests, compare_all(server.connect().await?, recount).await?))
-}
-
-/// How many customers differ from the recount.
-async fn compare_all(channel: Channel, recount: &BTreeMap<String, Recount>) -> Result<usize> {
-    let bar = progress("customers compared", recount.len() as u64);
-    let reads = recount.iter().map(|(customer, expected)| {
-        let (channel, bar) = (channel.clone(), bar.clone());
-        async move {
-            let found = compare_one(channel, customer, expected).await;
-            bar.inc(1);
-            found
-        }
-    });
-    let found: Vec<Option<String>> = stream::iter(reads).buffer_unordered(READS_IN_FLIGHT).try_collect().await?;
-    bar.finish_and_clear();
-    let wrong: Vec<String> = found.into_iter().flatten().collect();
-    wrong.iter().take(SHOWN_MAX).for_each(|text| eprintln!("{text}"));
-    Ok(wrong.len())
-}
-
-async fn compare_one(channel: Channel, customer: &str, expected: &Recount) -> Result<Option<String>> {
-    let request = GetContextRequest { subject_id: customer.to_owned() };
-    let mut client = CustomerServiceClient::new(channel);
-    let reply = tokio::time::timeout(READ_MAX, client.get_context(request)).await;
-    let context = reply.with_context(|| format!("GetContext took more than {} s", READ_MAX.as_secs()))?;
-    let context = context.context("GetContext")?.into_inner();
-    Ok(mismatch(expected, &context).map(|what| format!("customer {customer}: {what}")))
+    Ok((digests, mismatches(server.connect().await?, recount, mismatch).await?))
 }
 
 impl Verdict for CdnowResult {

@@ -38,8 +38,15 @@ pub struct MatterDef {
     /// Silence that counts as a resolution, instead of an event.
     #[serde(default)]
     pub resolve_after_silence: Option<Duration>,
+    /// Silence that ends a session: what follows after a longer one begins the next.
+    #[serde(default = "day")]
+    pub session_gap: Duration,
 }
 
 fn week() -> Duration {
     Duration::from_seconds(7 * 86_400)
+}
+
+fn day() -> Duration {
+    Duration::from_seconds(86_400)
 }

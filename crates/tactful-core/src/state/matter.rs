@@ -54,6 +54,8 @@ pub struct MatterReading {
     pub reopenings: u32,
     /// Channel of the latest transition; may be empty.
     pub channel: String,
+    /// Sessions since it began: runs of its events without a silence longer than `session_gap`.
+    pub sessions: u32,
 }
 
 /// The matters of a row as of now, the most recently updated first.
@@ -70,6 +72,7 @@ pub fn matters(schema: &Schema, row: &Row, names: &Names, now_ms: i64) -> Vec<Ma
             updated_s: life.updated_s,
             reopenings: life.reopenings,
             channel: names.channels.text(life.channel).into(),
+            sessions: schema.matter_types()[usize::from(matter.kind)].sessions(&matter.transitions, now_s),
         })
         .collect();
     readings.sort_by(|a, b| (b.updated_s, &a.kind, &a.id).cmp(&(a.updated_s, &b.kind, &b.id)));
@@ -82,6 +85,7 @@ pub(crate) struct MatterType {
     pub(crate) name: String,
     pub(crate) confirm_after_s: u32,
     pub(crate) silence_s: Option<u32>,
+    pub(crate) session_gap_s: u32,
 }
 
 /// A matter's life as of now.
@@ -137,6 +141,7 @@ impl MatterType {
             name: def.kind.clone(),
             confirm_after_s: def.confirm_after.seconds(),
             silence_s: def.resolve_after_silence.map(crate::catalog::Duration::seconds),
+            session_gap_s: def.session_gap.seconds(),
         }
     }
 
@@ -160,6 +165,21 @@ impl MatterType {
             telling.life.state = if confirmed { MatterState::Confirmed } else { MatterState::Resolved };
         }
         Some(telling.life)
+    }
+
+    /// Sessions of what sorted transitions tell, from the one that begins the matter. Not part of a life: no
+    /// decision asks for it. Events that share a transition (equal kind and second) are in one session anyway;
+    /// what left a full matter is in none, so that a matter beyond the bound counts its latest sessions only.
+    fn sessions(&self, transitions: &[Transition], now_s: i64) -> u32 {
+        let seen = transitions.iter().filter(|step| view::visible(step.time_s, now_s));
+        let mut steps = seen.skip_while(|step| step.kind == TransitionKind::Contact);
+        let Some(first) = steps.next() else { return 0 };
+        let (mut sessions, mut last_s) = (1, first.time_s);
+        for step in steps {
+            sessions += u32::from(step.time_s - last_s > self.session_gap_s);
+            last_s = step.time_s;
+        }
+        sessions
     }
 
     /// Takes a silence until `until_s` for a resolution if it is longer than declared.
@@ -231,7 +251,11 @@ mod tests {
     type Case<'a> = (&'a str, &'a [(u32, TransitionKind)], u32, Told);
 
     fn told(steps: &[(u32, TransitionKind)], now: u32) -> Told {
-        told_by(MatterType { name: "fault".into(), confirm_after_s: 100, silence_s: None }, steps, now)
+        told_by(
+            MatterType { name: "fault".into(), confirm_after_s: 100, silence_s: None, session_gap_s: 50 },
+            steps,
+            now,
+        )
     }
 
     fn told_by(kind: MatterType, steps: &[(u32, TransitionKind)], now: u32) -> Told {
@@ -285,13 +309,31 @@ mod tests {
 
     #[test]
     fn a_silence_resolves_and_the_next_event_reopens() {
-        let kind = || MatterType { name: "browse".into(), confirm_after_s: 100, silence_s: Some(30) };
+        let kind =
+            || MatterType { name: "browse".into(), confirm_after_s: 100, silence_s: Some(30), session_gap_s: 50 };
         let steps = [(0, Open), (30, Open)];
         assert_eq!(told_by(kind(), &steps, 60), Some((MatterState::Open, 0, 0)));
         assert_eq!(told_by(kind(), &steps, 61), Some((MatterState::Resolved, 0, 0)));
         assert_eq!(told_by(kind(), &steps, 160), Some((MatterState::Confirmed, 0, 0)));
         assert_eq!(told_by(kind(), &[(0, Open), (31, Contact)], 40), Some((MatterState::Reopened, 0, 1)));
         assert_eq!(told_by(kind(), &[(0, Open), (130, Open)], 140), Some((MatterState::Reopened, 130, 1)));
+    }
+
+    #[test]
+    fn a_silence_longer_than_the_gap_ends_a_session() {
+        let kind = MatterType { name: "fault".into(), confirm_after_s: 100, silence_s: None, session_gap_s: 50 };
+        let cases: [(&str, &[(u32, TransitionKind)], u32); 5] = [
+            ("nothing but a contact", &[(1, Contact)], 0),
+            ("one event", &[(1, Contact), (60, Open)], 1),
+            ("silences of just the gap", &[(1, Open), (51, Contact), (101, Resolve)], 1),
+            ("a longer one", &[(1, Open), (52, Contact), (52, Resolve), (103, Open)], 3),
+            ("what lies ahead", &[(1, Open), (5_000, Open)], 1),
+        ];
+        for (name, steps, expected) in cases {
+            let steps: Vec<_> =
+                steps.iter().map(|(time, kind)| Transition { time_s: START + time, kind: *kind, channel: 0 }).collect();
+            assert_eq!(kind.sessions(&steps, i64::from(START + 999)), expected, "{name}");
+        }
     }
 
     #[test]

@@ -215,8 +215,8 @@ fn taken(def: &FeatureDef, value: &Property) -> Option<f64> {
     Some(if def.aggregate == Aggregate::Flag { f64::from(u8::from(number != 0.0)) } else { number })
 }
 
-/// A matter as of now: (state, opened, reopenings), told second by second.
-pub(super) fn matter(def: &MatterDef, id: &str, entries: &[Given], now_s: i64) -> Option<(MatterState, i64, u32)> {
+/// A matter as of now, told second by second: (state, opened, reopenings, sessions).
+pub(super) fn matter(def: &MatterDef, id: &str, entries: &[Given], now_s: i64) -> Option<(MatterState, i64, u32, u32)> {
     let driven: Vec<(i64, &str)> = entries
         .iter()
         .filter_map(|entry| match &entry.what {
@@ -244,14 +244,14 @@ pub(super) fn matter(def: &MatterDef, id: &str, entries: &[Given], now_s: i64) -
             (&def.contacts_on, None),
         ] {
             if at(names) {
-                told.work(state, second);
+                told.work(def, state, second);
             }
         }
         if at(&def.resolves_on) {
-            told.resolve(second);
+            told.resolve(def, second);
         }
     }
-    told.state.map(|state| (state, told.opened, told.reopenings))
+    told.state.map(|state| (state, told.opened, told.reopenings, told.sessions))
 }
 
 #[derive(Default)]
@@ -261,6 +261,7 @@ struct Told {
     touched: i64,
     resolved: i64,
     reopenings: u32,
+    sessions: u32,
 }
 
 impl Told {
@@ -281,7 +282,7 @@ impl Told {
     }
 
     /// Work, or a mere contact (no state of its own).
-    fn work(&mut self, state: Option<MatterState>, second: i64) {
+    fn work(&mut self, def: &MatterDef, state: Option<MatterState>, second: i64) {
         match (self.state, state) {
             (None, None) => return,
             (None, Some(state)) => {
@@ -297,11 +298,11 @@ impl Told {
                 self.state = state.filter(|state| *state != MatterState::Open).or(Some(MatterState::Reopened));
             }
         }
-        self.touched = second;
+        self.touch(def, second);
     }
 
-    fn resolve(&mut self, second: i64) {
-        self.touched = second;
+    fn resolve(&mut self, def: &MatterDef, second: i64) {
+        self.touch(def, second);
         if self.state.is_none() {
             self.opened = second;
         }
@@ -309,6 +310,13 @@ impl Told {
             self.state = Some(MatterState::Resolved);
             self.resolved = second;
         }
+    }
+
+    fn touch(&mut self, def: &MatterDef, second: i64) {
+        if self.sessions == 0 || second - self.touched > i64::from(def.session_gap.seconds()) {
+            self.sessions += 1;
+        }
+        self.touched = second;
     }
 }
 

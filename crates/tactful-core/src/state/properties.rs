@@ -141,7 +141,7 @@ proptest! {
             for id in ["fault", "browsing", "f-1", "f-2"] {
                 let expected = oracle::matter(def, id, &entries, now_s);
                 let reading = readings.iter().find(|reading| reading.kind == def.kind && reading.id == id);
-                let actual = reading.map(|it| (it.state, i64::from(it.opened_s), it.reopenings));
+                let actual = reading.map(|it| (it.state, i64::from(it.opened_s), it.reopenings, it.sessions));
                 prop_assert_eq!(actual, expected, "{} {}", &def.kind, id);
             }
         }
@@ -255,7 +255,7 @@ fn generated_entries_reach_every_state_of_a_matter_and_every_feature() {
         let entries = entries().new_tree(&mut runner).unwrap().current();
         let ids = ["fault", "browsing", "f-1", "f-2"];
         let told = catalog.matter.iter().flat_map(|def| ids.map(|id| oracle::matter(def, id, &entries, now_s)));
-        for (state, _, reopenings) in told.flatten() {
+        for (state, _, reopenings, _) in told.flatten() {
             states.insert(state);
             reopened_twice |= reopenings >= 2;
         }

@@ -49,9 +49,20 @@ async fn events_become_values_states_timeline_and_matters() {
     ingest(engine, vec![item(fixed)]).await;
     assert_eq!(engine.context("customer:1").unwrap().open_matters[0].state, MatterState::Resolved);
 
+    let day = 86_400;
+    let old = ["Fault Reported", "Fault Fixed"].map(|name| (name, now - 40 * day));
+    let later = [("Fault Reported", now - 38 * day), ("Fault Fixed", now - 38 * day + 60)];
+    let items = old.into_iter().chain(later).map(|(name, time)| item(tracked("customer:2", name, time))).collect();
+    ingest(engine, items).await;
+    let settled = engine.context("customer:2").unwrap();
+    let matter = &settled.confirmed_matters[0];
+    assert!(settled.open_matters.is_empty() && settled.confirmed_matters.len() == 1);
+    assert_eq!((matter.id.as_str(), matter.reopenings, matter.sessions), ("fault", 1, 2));
+    assert_eq!(i64::from(matter.updated_s), now - 38 * day + 60);
+
     let unknown = engine.context("customer:unheard").unwrap();
     assert!(!unknown.known && unknown.timeline.is_empty() && unknown.open_matters.is_empty());
-    assert_eq!(engine.customers(), 1, "a question makes no row");
+    assert_eq!(engine.customers(), 2, "a question makes no row");
     assert!(engine.context("").is_err() && engine.context(&"x".repeat(129)).is_err());
 }
 

@@ -15,6 +15,7 @@ impl Render for GetContextResponse {
             "known": self.known,
             "features": self.features.iter().map(feature_json).collect::<Vec<_>>(),
             "open_matters": self.open_matters.iter().map(matter_json).collect::<Vec<_>>(),
+            "confirmed_matters": self.confirmed_matters.iter().map(matter_json).collect::<Vec<_>>(),
             "timeline": self.timeline.iter().map(interaction_json).collect::<Vec<_>>(),
             "feature_watermark": value::time(self.feature_watermark.as_ref()),
             "server_time": value::time(self.server_time.as_ref()),
@@ -27,7 +28,8 @@ impl Render for GetContextResponse {
             out += "  nothing was ever heard of this customer\n";
         }
         for (title, rows) in [
-            ("open matters", matters_table(self).render("  ")),
+            ("open matters", matters_table(self, &self.open_matters).render("  ")),
+            ("confirmed matters", matters_table(self, &self.confirmed_matters).render("  ")),
             ("features", features_table(self).render("  ")),
             ("nothing known for", missing_text(self)),
             ("timeline, newest first", timeline_table(self).render("  ")),
@@ -40,16 +42,17 @@ impl Render for GetContextResponse {
     }
 }
 
-fn matters_table(response: &GetContextResponse) -> Table {
+fn matters_table(response: &GetContextResponse, matters: &[Matter]) -> Table {
     let now = response.server_time.as_ref();
-    let mut table = Table::new(&["matter", "type", "state", "opened", "last heard", "reopened", "channel"]);
-    for matter in &response.open_matters {
+    let mut table = Table::new(&["matter", "type", "state", "opened", "last heard", "sessions", "reopened", "channel"]);
+    for matter in matters {
         table.row([
             matter.matter_id.clone(),
             matter.r#type.clone(),
             value::word(matter.state().as_str_name(), "MATTER_STATE_").replace('_', " "),
             value::ago(matter.opened_time.as_ref(), now),
             value::ago(matter.updated_time.as_ref(), now),
+            matter.sessions.to_string(),
             if matter.reopenings == 0 { String::new() } else { format!("{} x", matter.reopenings) },
             matter.channel.clone(),
         ]);
@@ -118,6 +121,7 @@ fn matter_json(matter: &Matter) -> Value {
         "state": value::name(matter.state().as_str_name(), "MATTER_STATE_"),
         "opened_time": value::time(matter.opened_time.as_ref()),
         "updated_time": value::time(matter.updated_time.as_ref()),
+        "sessions": matter.sessions,
         "reopenings": matter.reopenings,
         "channel": matter.channel,
     })
@@ -167,6 +171,14 @@ mod tests {
             updated_time: at(900),
             reopenings: 1,
             channel: "phone".into(),
+            sessions: 3,
+        };
+        let settled = Matter {
+            matter_id: "fault:2".into(),
+            r#type: "fault".into(),
+            state: MatterState::Confirmed.into(),
+            sessions: 1,
+            ..Matter::default()
         };
         let event = Interaction {
             time: at(900),
@@ -185,6 +197,7 @@ mod tests {
             features: vec![age, denied, missing],
             timeline: vec![event],
             open_matters: vec![matter],
+            confirmed_matters: vec![settled],
             feature_watermark: at(1_000),
             server_time: at(1_060),
         }
@@ -195,7 +208,10 @@ mod tests {
         let text = response().text();
         for part in [
             "fault:9  fault  waiting on company",
+            "last heard  sessions  reopened",
             "1 x",
+            "confirmed matters\n",
+            "fault:2  fault  confirmed",
             "customer.age     44             60 s ago",
             "customer.income  -      denied",
             "nothing known for\n  customer.tenure\n",
@@ -212,6 +228,8 @@ mod tests {
         assert_eq!(json["features"][0]["value"], 44.0);
         assert_eq!(json["features"][1]["value"], Value::Null);
         assert_eq!(json["open_matters"][0]["state"], "waiting_on_company");
+        assert_eq!(json["open_matters"][0]["sessions"], 3);
+        assert_eq!(json["confirmed_matters"][0]["matter_id"], "fault:2");
         assert_eq!(json["timeline"][0]["time"], "1970-01-01T00:15:00Z");
     }
 }

@@ -1,4 +1,4 @@
-//! The purchases as events, in order or shuffled with repeats.
+//! The purchases as events.
 //!
 //! The row number is the `message_id`: identical rows are real purchases, and a repeat is one row sent twice.
 
@@ -7,14 +7,10 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result, ensure};
 use jiff::{civil::Date, tz::TimeZone};
 use prost_types::Timestamp;
-use rand::{SeedableRng, seq::SliceRandom};
-use rand_pcg::Pcg64Mcg;
 use tactful_proto::v1::{Event, EventType, IngestItem, Value, ingest_item::Item, value::Kind};
 
 /// Name of the tracked event.
 pub(super) const EVENT: &str = "Order Completed";
-/// Every so many purchases one is sent twice.
-const REPEAT_EVERY: usize = 10;
 
 /// One purchase.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,18 +75,6 @@ impl Purchase {
     }
 }
 
-/// Every row once, as they stand.
-pub(super) fn in_order(purchases: &[Purchase]) -> Vec<usize> {
-    (0..purchases.len()).collect()
-}
-
-/// Every row, every tenth twice, in an order drawn from the seed.
-pub(super) fn shuffled_with_repeats(purchases: &[Purchase], seed: u64) -> Vec<usize> {
-    let mut rows: Vec<usize> = (0..purchases.len()).chain((0..purchases.len()).step_by(REPEAT_EVERY)).collect();
-    rows.shuffle(&mut Pcg64Mcg::seed_from_u64(seed));
-    rows
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,17 +98,5 @@ mod tests {
             assert!(format!("{error:#}").contains("line 2"), "{error:#}");
         }
         assert!(parse("header\n").is_err());
-    }
-
-    #[test]
-    fn the_shuffle_holds_every_row_and_every_tenth_twice() {
-        let purchases = vec![Purchase { customer: "1".into(), time_s: 0, cents: 1 }; 95];
-        let rows = shuffled_with_repeats(&purchases, 1);
-        assert_eq!(rows.len(), 95 + 10);
-        assert_ne!(rows, shuffled_with_repeats(&purchases, 2));
-        assert_eq!(rows, shuffled_with_repeats(&purchases, 1));
-        let times = |row: usize| rows.iter().filter(|r| **r == row).count();
-        assert!((0..95).all(|row| times(row) == if row % 10 == 0 { 2 } else { 1 }));
-        assert!(!rows.is_sorted());
     }
 }

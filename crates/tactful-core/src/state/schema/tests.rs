@@ -208,6 +208,7 @@ fn the_hash_changes_with_the_fold_and_not_with_the_reading() {
         ("event = \"E\"", "event = \"E\"\npurpose = \"p\""),
         ("event = \"E\"", "event = \"E\"\ndescription = \"d\""),
         ("opens_on = [\"E\"]", "opens_on = [\"E\"]\nconfirm_after = \"1h\"\nresolve_after_silence = \"1h\""),
+        ("opens_on = [\"E\"]", "opens_on = [\"E\"]\nsession_gap = \"1h\""),
     ] {
         assert_eq!(hash(&base.replace(from, to)), first, "{to}");
     }
