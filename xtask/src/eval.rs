@@ -10,6 +10,7 @@ mod contexts;
 mod hillstrom;
 mod ingest;
 mod order;
+mod starbucks;
 
 use std::{
     path::{Path, PathBuf},
@@ -38,6 +39,8 @@ enum Set {
     Cdnow(Common),
     /// 72,413 work events of loan applications: matters against a recount, in order and shuffled with repeats.
     Bpi(Common),
+    /// 306,534 lines of a foreign producer through Redis by a declared mapping: customers against a recount.
+    Starbucks(Common),
 }
 
 /// Options that every evaluation has.
@@ -77,6 +80,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         }
         Set::Bpi(common) => with_data(&workspace, common, "bpi12_w/bpi_12_w.csv", |file| {
             bpi::run(&server::build(&workspace)?, file, common.seed)
+        }),
+        Set::Starbucks(common) => with_data(&workspace, common, "starbucks_offers/transcript.json", |file| {
+            starbucks::run(&server::build(&workspace)?, file, common.seed)
         }),
     }
 }

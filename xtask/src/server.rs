@@ -3,6 +3,7 @@
 //! It speaks to the process by its public face alone: arguments, the line on stdout, SIGTERM, HTTP.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{BufRead, BufReader},
     net::SocketAddr,
@@ -44,6 +45,27 @@ pub(crate) struct Digests {
     pub(crate) state: String,
     /// Records applied.
     pub(crate) records: u64,
+}
+
+/// Metrics of a server by name, those that differ by labels alone summed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Metrics(BTreeMap<String, f64>);
+
+impl Metrics {
+    fn parse(text: &str) -> Self {
+        let mut metrics = BTreeMap::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let Some((name, value)) = line.rsplit_once(' ') else { continue };
+            let name = name.split('{').next().unwrap_or(name);
+            *metrics.entry(name.to_owned()).or_default() += value.parse().unwrap_or(0.0);
+        }
+        Self(metrics)
+    }
+
+    /// A counter; 0 if it never counted.
+    pub(crate) fn count(&self, name: &str) -> u64 {
+        self.0.get(name).copied().unwrap_or_default() as u64
+    }
 }
 
 /// Builds the release binary and gives its path.
@@ -116,6 +138,12 @@ impl Server {
             last = now;
         }
         bail!("the server still changes after {} s: {last:?}", SETTLE_MAX.as_secs())
+    }
+
+    /// Its metrics as of now.
+    pub(crate) async fn metrics(&self) -> Result<Metrics> {
+        let body = timeout(REPLY_MAX, get(self.http, "/metrics")).await.context("GET /metrics took too long")??;
+        Ok(Metrics::parse(&body))
     }
 
     async fn digests(&self) -> Result<Digests> {
@@ -221,6 +249,12 @@ mod tests {
         for other in ["", "tactful ready", "tactful ready grpc=x http=y", "ready grpc=127.0.0.1:1 http=127.0.0.1:2"] {
             assert!(parse_ready(other).is_none(), "{other}");
         }
+    }
+
+    #[test]
+    fn metrics_are_summed_over_their_labels() {
+        let metrics = Metrics::parse("# TYPE a counter\na{x=\"1\"} 2\na{x=\"2\"} 3\n\nb 7\n");
+        assert_eq!(["a", "b", "c"].map(|name| metrics.count(name)), [5, 7, 0]);
     }
 
     #[test]

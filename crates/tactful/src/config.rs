@@ -6,6 +6,8 @@
 mod blame;
 mod print;
 
+pub(crate) use blame::lines;
+
 use std::{collections::BTreeMap, fmt, fs, path::Path};
 
 use anyhow::{Context, Result, bail};
@@ -146,6 +148,16 @@ impl<T: DeserializeOwned> Layered<T> {
 
 fn table_of<T: Serialize>(options: &T) -> Result<Table> {
     Table::try_from(options).context("the settings cannot be written as TOML")
+}
+
+/// A problem with a TOML text: its line, what is wrong, what was probably meant.
+pub(crate) fn told(text: &str, problem: &toml::de::Error) -> String {
+    let before = problem.span().map_or(0, |span| span.start).min(text.len());
+    let line = 1 + text.as_bytes()[..before].iter().filter(|byte| **byte == b'\n').count();
+    match blame::unknown_key(problem.message(), None) {
+        Some(unknown) => format!("line {line}: {unknown}"),
+        None => format!("line {line}: {}", problem.message()),
+    }
 }
 
 /// Puts a value in its place; whatever stands in the way of its path gives way.

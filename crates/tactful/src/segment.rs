@@ -1,20 +1,23 @@
 //! One JSON line to one item of an ingest batch: the Segment shape (identify, track, page, screen,
 //! group, alias) and two line types of our own, decisions and outcomes of somebody else's policy.
-//! A line that does not fit is refused with the field at fault; nothing is guessed or cut short.
+//! A line that does not fit is refused with the field at fault; nothing is guessed or cut short. Lines of another
+//! shape are read by a declared [`Mapping`].
 
 pub(crate) mod lines;
 
 mod external;
 mod fields;
+mod mapping;
 mod properties;
 mod shape;
 
 pub(crate) use fields::protobuf_time;
+pub(crate) use mapping::Mapping;
 pub(crate) use shape::Shape;
 
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tactful_core::layout::nearest;
 use tactful_proto::v1::{Event, EventType, IngestItem, ingest_item::Item};
 
@@ -55,10 +58,7 @@ const TYPES: [&str; 8] = ["identify", "track", "page", "screen", "group", "alias
 /// # Errors
 /// The first field at fault.
 pub(crate) fn item(line: &[u8]) -> Result<IngestItem, Refused> {
-    let value: Value = serde_json::from_slice(line).map_err(|error| Refused::line(syntax(&error)))?;
-    let Value::Object(object) = value else {
-        return Err(Refused::line("not a JSON object; one event a line, for example {\"type\":\"track\",...}"));
-    };
+    let object = object(line)?;
     let fields = Fields::new(&object);
     let item = match fields.required("type", "one of identify, track, page, screen, group, alias, decision, outcome")? {
         "identify" => Item::Event(event(&fields, EventType::Identify)?),
@@ -72,6 +72,19 @@ pub(crate) fn item(line: &[u8]) -> Result<IngestItem, Refused> {
         other => return Err(Refused::field("type", unknown(other, &TYPES))),
     };
     Ok(IngestItem { item: Some(item) })
+}
+
+/// The object that a line is.
+fn object(line: &[u8]) -> Result<Map<String, Value>, Refused> {
+    match serde_json::from_slice(line).map_err(|error| Refused::line(syntax(&error)))? {
+        Value::Object(object) => Ok(object),
+        _ => Err(Refused::line("not a JSON object; one event a line, for example {\"type\":\"track\",...}")),
+    }
+}
+
+/// Whether a line holds nothing at all, and is passed over.
+pub(crate) fn is_blank(line: &[u8]) -> bool {
+    line.iter().all(u8::is_ascii_whitespace)
 }
 
 fn event(fields: &Fields<'_>, kind: EventType) -> Result<Event, Refused> {

@@ -20,6 +20,7 @@ use crate::config::{self, Loaded};
 use crate::intake;
 use crate::log::{self, EMBEDDED};
 use crate::output::{self, Usage};
+use crate::segment::Mapping;
 
 /// Longest time between two segments of a quiet partition: a day.
 const ARCHIVE_EVERY_S_MAX: u64 = 86_400;
@@ -42,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) partitions: u16,
     /// The event log: `embedded`, in `data_dir`, or `redis://user:password@host:port/db`.
     pub(crate) log: String,
+    /// How JSON in the intake that is not Segment's becomes events: a mapping file; empty for none.
+    pub(crate) intake_mapping: PathBuf,
     /// What is told on standard error, in the form of RUST_LOG.
     pub(crate) log_filter: String,
     /// Addresses and bounds of the server.
@@ -60,6 +63,7 @@ impl Default for Settings {
             model: PathBuf::new(),
             partitions: 16,
             log: EMBEDDED.into(),
+            intake_mapping: PathBuf::new(),
             log_filter: "info".into(),
             server: tactful_server::Options::default(),
             engine: tactful_engine::Options::default(),
@@ -76,14 +80,28 @@ pub(crate) fn run(global: &Global, args: &ServeArgs) -> Result<ExitCode> {
     }
     let settings = loaded.options;
     start_logging(&settings.log_filter)?;
+    let mapping = mapping(&settings)?;
     let ruleset = catalog(&settings.catalog)?;
-    background()?.block_on(serve(global, settings, ruleset))
+    background()?.block_on(serve(global, settings, ruleset, mapping))
 }
 
 /// The runtime of everything that is not a request: log, appliers, recorder, HTTP.
 pub(crate) fn background() -> Result<tokio::runtime::Runtime> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.context("cannot make a runtime")
+}
+
+/// The mapping of the intake, if there is one.
+fn mapping(settings: &Settings) -> Result<Option<Mapping>> {
+    if settings.intake_mapping.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    if settings.log == EMBEDDED {
+        let text = "intake_mapping: the embedded log has no intake; give --log redis://HOST:PORT, or use `tactful ingest \
+                    --mapping`";
+        bail!(Usage(text.into()));
+    }
+    Mapping::read(&settings.intake_mapping).map(Some)
 }
 
 /// The compiled catalogue of a folder.
@@ -125,7 +143,7 @@ fn unbound(error: StartError) -> anyhow::Error {
     }
 }
 
-async fn serve(global: &Global, settings: Settings, ruleset: Ruleset) -> Result<ExitCode> {
+async fn serve(global: &Global, settings: Settings, ruleset: Ruleset, mapping: Option<Mapping>) -> Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (engine, server) = start(&settings, ruleset).await?;
@@ -141,7 +159,7 @@ async fn serve(global: &Global, settings: Settings, ruleset: Ruleset) -> Result<
         _signal = terminate.recv() => return stop(server).await,
         _signal = interrupt.recv() => return stop(server).await,
     }
-    let intake = intake(&settings, &engine).await?;
+    let intake = intake(&settings, &engine, mapping).await?;
     announce(global, server.addresses(), &engine)?;
     tokio::select! {
         _signal = terminate.recv() => {}
@@ -161,12 +179,16 @@ fn archive(settings: &Settings) -> archive::Options {
 }
 
 /// The intake, where the log is one that other producers can reach.
-async fn intake(settings: &Settings, engine: &Arc<Engine>) -> Result<Option<intake::Running>> {
+async fn intake(
+    settings: &Settings,
+    engine: &Arc<Engine>,
+    mapping: Option<Mapping>,
+) -> Result<Option<intake::Running>> {
     if settings.log == EMBEDDED {
         return Ok(None);
     }
     let (url, engine, runtime) = (settings.log.clone(), Arc::clone(engine), tokio::runtime::Handle::current());
-    tokio::task::spawn_blocking(move || intake::start(&url, engine, runtime)).await?.map(Some)
+    tokio::task::spawn_blocking(move || intake::start(&url, engine, mapping, runtime)).await?.map(Some)
 }
 
 async fn stop(server: Server) -> Result<ExitCode> {
@@ -204,6 +226,7 @@ fn settings(args: &ServeArgs) -> Result<Loaded<Settings>> {
         ("catalog", path(&args.catalog)),
         ("data_dir", path(&args.data_dir)),
         ("log", args.log.clone().map(Value::from)),
+        ("intake_mapping", path(&args.intake_mapping)),
         ("model", path(&args.model)),
         ("server.grpc_listen", text(args.grpc_listen)),
         ("server.http_listen", text(args.http_listen)),

@@ -69,6 +69,9 @@ pub(crate) struct ServeArgs {
     /// Event log: `embedded` (the default) in the data directory, or redis://HOST:PORT, shared by several nodes
     #[arg(long, value_name = "LOG")]
     pub(crate) log: Option<String>,
+    /// How JSON in the intake of Redis that is not Segment's becomes events: a mapping file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) intake_mapping: Option<PathBuf>,
     /// Address of the gRPC API
     #[arg(long, value_name = "ADDR")]
     pub(crate) grpc_listen: Option<SocketAddr>,
@@ -151,6 +154,7 @@ Examples:
   tactful ingest events.jsonl
   tactful ingest - --on-error stop --json
   tactful ingest history.jsonl --server http://10.0.0.5:7411
+  tactful ingest offers.jsonl --mapping offers.toml
 
 One JSON object a line, as in the Segment specification (identify, track, page, screen, group, alias):
   {\"type\":\"track\",\"userId\":\"customer:42\",\"event\":\"Order Placed\",\"messageId\":\"m1\",
@@ -177,6 +181,9 @@ pub(crate) struct IngestArgs {
     /// File of JSON lines, or - for standard input
     #[arg(value_name = "FILE|-")]
     pub(crate) file: PathBuf,
+    /// How lines that are not Segment's become events: a mapping file, as `serve` takes for its intake
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Option<PathBuf>,
     /// What to do about a line that is refused
     #[arg(long, value_enum, default_value_t = OnError::Skip)]
     pub(crate) on_error: OnError,

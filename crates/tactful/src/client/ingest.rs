@@ -22,6 +22,7 @@ use super::{connect, progress::Progress, status};
 use crate::{
     cli::{Global, IngestArgs, OnError},
     output::{self, Usage},
+    segment::Mapping,
 };
 use feed::{Chunk, Feed, Origin};
 use report::Report;
@@ -33,11 +34,13 @@ const READ_AHEAD_MAX: usize = 4;
 
 /// Sends a file or standard input.
 pub(crate) async fn run(global: &Global, args: &IngestArgs) -> Result<ExitCode> {
+    let mapping = args.mapping.as_deref().map(Mapping::read).transpose()?;
     let (input, length) = open(&args.file)?;
     let client = EventServiceClient::new(connect(global).await?);
     let stop = args.on_error == OnError::Stop;
     let report = Report::new(Progress::bytes(length, global.quiet), stop);
-    let sent = send(client, read_ahead(input, stop), &report).await;
+    let feed = Feed::new(input, stop).mapped(mapping);
+    let sent = send(client, read_ahead(feed), &report).await;
     let summary = report.finish();
     let refused = summary.refused > 0;
     if sent.is_ok() && (global.json || !global.quiet) {
@@ -64,10 +67,10 @@ fn open(path: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
 }
 
 /// Reads and parses on a thread of its own: reading blocks, and parsing is most of the work.
-fn read_ahead(input: Box<dyn Read + Send>, stop: bool) -> mpsc::Receiver<io::Result<Chunk>> {
+fn read_ahead(feed: Feed<Box<dyn Read + Send>>) -> mpsc::Receiver<io::Result<Chunk>> {
     let (chunks, receiver) = mpsc::channel(READ_AHEAD_MAX);
     std::thread::spawn(move || {
-        for chunk in Feed::new(input, stop) {
+        for chunk in feed {
             if chunks.blocking_send(chunk).is_err() {
                 return;
             }

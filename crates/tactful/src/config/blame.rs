@@ -30,7 +30,7 @@ fn collect(table: &Table, path: &mut Vec<String>, found: &mut Vec<(Vec<String>, 
 }
 
 /// The line, from 1, on which each key of a TOML text stands.
-pub(super) fn lines(text: &str) -> BTreeMap<Vec<String>, usize> {
+pub(crate) fn lines(text: &str) -> BTreeMap<Vec<String>, usize> {
     let mut found = BTreeMap::new();
     if let Ok(table) = DeTable::parse(text) {
         collect_lines(table.get_ref(), text, &mut Vec::new(), &mut found);
@@ -58,18 +58,28 @@ pub(super) fn describe(key: &str, source: &Source, problem: &toml::de::Error) ->
         Source::Flag => "option for ".into(),
     };
     let message = problem.message();
+    match unknown_key(message, Some(key)) {
+        Some(unknown) => format!("{place}{unknown}"),
+        None => format!("{place}`{key}`: {message}"),
+    }
+}
+
+/// What a message about a key that nobody knows says, with the key that was probably meant; none for other messages.
+/// `path` is the whole path of the key, where it is known.
+pub(super) fn unknown_key(message: &str, path: Option<&str>) -> Option<String> {
     if !message.starts_with("unknown field") {
-        return format!("{place}`{key}`: {message}");
+        return None;
     }
     let mut names = message.split('`').skip(1).step_by(2);
-    let unknown = names.next().unwrap_or(key);
+    let unknown = names.next()?;
     let known: Vec<&str> = names.collect();
+    let path = path.unwrap_or(unknown);
     let hint = match nearest(unknown, known.iter().copied()) {
-        Some(meant) => format!("did you mean `{}`?", key.replacen(unknown, meant, 1)),
+        Some(meant) => format!("did you mean `{}`?", path.replacen(unknown, meant, 1)),
         None if known.is_empty() => "there are no keys here".into(),
         None => format!("known here: {}", known.join(", ")),
     };
-    format!("{place}unknown key `{key}`; {hint}")
+    Some(format!("unknown key `{path}`; {hint}"))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Properties and traits as flat named values: nested names joined by dots, an array counted as
 //! `name.count`, null left out. Texts are never cut: one that is too long refuses the line.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::{Map, Value as Json};
 use tactful_core::limits::{ID_BYTES_MAX, PROPERTIES_MAX, TEXT_BYTES_MAX};
@@ -12,14 +12,17 @@ use super::{Refused, fields, shorten};
 /// Flat properties on their way into an event.
 #[derive(Default)]
 pub(super) struct Properties {
-    root: &'static str,
+    root: Cow<'static, str>,
     values: BTreeMap<String, Value>,
 }
 
 impl Properties {
     /// Flattens the object found under `root`; an absent one has no properties.
-    pub(super) fn flatten(root: &'static str, object: Option<&Map<String, Json>>) -> Result<Self, Refused> {
-        let mut properties = Self { root, values: BTreeMap::new() };
+    pub(super) fn flatten(
+        root: impl Into<Cow<'static, str>>,
+        object: Option<&Map<String, Json>>,
+    ) -> Result<Self, Refused> {
+        let mut properties = Self { root: root.into(), values: BTreeMap::new() };
         if let Some(object) = object {
             properties.collect("", object)?;
         }

@@ -12,6 +12,8 @@ pub(crate) enum Shape {
     Decision,
     /// What came of a decision.
     Outcome,
+    /// One that a mapping describes: its fields have the names of the API.
+    Mapped,
 }
 
 impl Shape {

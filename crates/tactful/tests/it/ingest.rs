@@ -145,3 +145,36 @@ fn quiet_says_nothing_but_refusals_and_blank_input_is_no_error() {
     let output = server.call(&["ingest", "-", "--json"]).input("\n \n").output();
     assert_eq!((output.status.code(), &json(&output)["accepted"]), (Some(0), &json!(0)));
 }
+
+/// A shop with lines of its own, and what they mean.
+const MAPPING: &str = "\
+subject = { field = \"who\", prefix = \"c\" }
+name = { field = \"what\" }
+time = { field = \"at\", unit = \"seconds\", epoch = \"2026-05-01T00:00:00Z\" }
+message_id = \"hash\"
+
+[aliases]
+\"Price\" = \"price\"
+";
+
+#[test]
+fn lines_of_another_shape_are_read_by_their_mapping() {
+    let home = Home::new();
+    let server = Server::start(&home);
+    let mapping = home.file("shop.toml", MAPPING);
+    let lines = "{\"who\":1,\"what\":\"Product Activated\",\"at\":60,\"Price\":5}\n\n\
+                 {\"price\":5,\"at\":60,\"who\":1,\"what\":\"Product Activated\"}\n\
+                 {\"who\":2,\"what\":\"Product Activated\"}\n";
+    let file = home.file("lines.jsonl", lines);
+    let output = server.run(&["ingest", &file, "--mapping", &mapping, "--json"]);
+    assert_told(&failed(1, &output), &["line 4: at: missing"]);
+    assert_eq!(json(&output)["accepted"], 2);
+    eventually("both are folded", || server.digest()["records"] == 2);
+    let context = json(&server.run(&["context", "c1", "--json"]));
+    let bought = context["features"].as_array().unwrap().iter().find(|feature| feature["name"] == "purchases").unwrap();
+    assert_eq!(bought["value"], 1.0, "two spellings of one record: {context}");
+    assert_eq!(context["timeline"][0]["time"], "2026-05-01T00:01:00Z");
+    let wrong = home.file("wrong.toml", MAPPING.replace("what", "").replace("unit", "unti"));
+    let told = failed(2, &server.run(&["ingest", &file, "--mapping", &wrong]));
+    assert_told(&told, &["wrong.toml, line 3: unknown key `unti`; did you mean `unit`?"]);
+}

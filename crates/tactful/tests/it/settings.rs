@@ -90,6 +90,11 @@ fn wrong_settings_name_their_place_and_the_nearest_key() {
     assert_told(&told, &["\"reddis\" is neither \"embedded\" nor an address like \"redis://host:port\""]);
     let told = failed(2, &Call::new(&["serve"]).env("TACTFUL__PARTITIONS", "0").output());
     assert_told(&told, &["partitions is 0"]);
+    let mapping = home.file("mapping.toml", "subject.field = \"who\"\nnaem.field = \"what\"\n");
+    let told = failed(2, &Call::new(&["serve", "--intake-mapping", &mapping, "--log", "redis://127.0.0.1:1"]).output());
+    assert_told(&told, &["mapping.toml, line 2: unknown key `naem`; did you mean `name`?"]);
+    let told = failed(2, &Call::new(&["serve", "--intake-mapping", &mapping]).output());
+    assert_told(&told, &["intake_mapping: the embedded log has no intake"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use tactful_proto::v1::IngestItem;
 use crate::{
     render::ingest::RefusedLine,
     segment::{
-        self, Refused, Shape,
+        self, Mapping, Refused, Shape,
         lines::{LINE_BYTES_MAX, Line, LineReader},
     },
 };
@@ -46,6 +46,7 @@ pub(super) struct Chunk {
 /// Chunks of an input, to its end or to its first error.
 pub(super) struct Feed<R> {
     lines: LineReader<R>,
+    mapping: Option<Mapping>,
     stop: bool,
     ended: bool,
 }
@@ -53,7 +54,12 @@ pub(super) struct Feed<R> {
 impl<R: Read> Feed<R> {
     /// With `stop`, the first line that is refused is the last that is read.
     pub(super) fn new(input: R, stop: bool) -> Self {
-        Self { lines: LineReader::new(input), stop, ended: false }
+        Self { lines: LineReader::new(input), mapping: None, stop, ended: false }
+    }
+
+    /// Lines are read by a mapping, if there is one.
+    pub(super) fn mapped(self, mapping: Option<Mapping>) -> Self {
+        Self { mapping, ..self }
     }
 
     fn chunk(&mut self) -> io::Result<Chunk> {
@@ -65,10 +71,11 @@ impl<R: Read> Feed<R> {
                 self.ended = true;
                 break;
             };
-            match read(&line) {
+            match read(&line, self.mapping.as_ref()) {
                 Some(Ok(item)) => {
                     encoded += item.encoded_len();
-                    chunk.lines.push(Origin { line: number, shape: Shape::of(&item) });
+                    let shape = if self.mapping.is_some() { Shape::Mapped } else { Shape::of(&item) };
+                    chunk.lines.push(Origin { line: number, shape });
                     chunk.items.push(item);
                 }
                 Some(Err(refused)) => {
@@ -102,10 +109,10 @@ impl<R: Read> Iterator for Feed<R> {
 }
 
 /// What a line holds; a blank one holds nothing.
-fn read(line: &Line<'_>) -> Option<Result<IngestItem, Refused>> {
+fn read(line: &Line<'_>, mapping: Option<&Mapping>) -> Option<Result<IngestItem, Refused>> {
     match line {
-        Line::Text(text) if text.iter().all(u8::is_ascii_whitespace) => None,
-        Line::Text(text) => Some(segment::item(text)),
+        Line::Text(text) if segment::is_blank(text) => None,
+        Line::Text(text) => Some(mapping.map_or_else(|| segment::item(text), |mapping| mapping.item(text))),
         Line::TooLong => Some(Err(Refused::line(format!("the line is longer than {LINE_BYTES_MAX} bytes")))),
     }
 }
