@@ -41,6 +41,12 @@ pub const CONTACTS_MAX: usize = 64;
 pub const MATTERS_MAX: usize = 32;
 /// Transitions kept of one matter.
 pub const TRANSITIONS_MAX: usize = 256;
+/// Pairs of which one subject id keeps the latest statement: links, and those that were undone.
+pub const LINKS_MAX: usize = 256;
+/// Linked subject ids that are read as one customer.
+pub const LINKED_IDS_MAX: usize = 32;
+/// Subject ids whose links are looked at to find one customer: some 0.1 ms at worst.
+pub const LINK_STEPS_MAX: usize = 1_024;
 /// Earliest event time, 1980-01-01T00:00:00Z, in seconds since 1970.
 pub const EVENT_TIME_MIN_S: i64 = 315_532_800;
 /// How far an event may lie ahead of the node's clock, in seconds.
@@ -49,3 +55,4 @@ pub const EVENT_AHEAD_MAX_S: i64 = 300;
 const _: () = assert!(PLACEMENTS_MAX * COUNT_MAX <= 256, "a decision's slots are counted in a byte");
 const _: () = assert!(VOCABULARY_MAX < 1 << 24, "an index is exact in an f32");
 const _: () = assert!(FEATURES_MAX <= FIELDS_MAX);
+const _: () = assert!(LINKED_IDS_MAX < LINKS_MAX && LINKS_MAX < LINK_STEPS_MAX);

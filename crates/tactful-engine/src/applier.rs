@@ -21,7 +21,7 @@ use crate::damage::Damage;
 use crate::error::LogFailure;
 use crate::model::Slot;
 use crate::options::Options;
-use crate::record::{self, chosen, properties};
+use crate::record::{self, chosen, link_stated, properties};
 use crate::recorder::Queued;
 use crate::snapshot::{self, Beginning, Places, Taker, restore};
 use crate::store::{PartitionRows, Store};
@@ -229,10 +229,13 @@ impl Applier {
         let rows = self.store.partition(self.partition);
         self.snapshots.taker.before_change(rows, &record.subject_id);
         let captured = match body {
-            Body::ExternalDecision(external) => Some(capture(&ruleset, rows, record, external)),
+            Body::ExternalDecision(external) => Some(capture(&ruleset, &self.store, record, external)),
             _ => None,
         };
         let applied = fold(&ruleset.schema, rows, record, body);
+        if let (Body::Link(link), false) = (body, applied.out_of_range) {
+            self.store.links.learn(&record.subject_id, &link_stated(link));
+        }
         if applied.late > 0 {
             counter!("tactful_features_late_total").increment(u64::from(applied.late));
         }
@@ -276,6 +279,7 @@ fn fold(schema: &Schema, rows: &PartitionRows, record: &FoldRecord, body: &Body)
         }
         Body::Outcome(outcome) => fold_outcome(schema, rows, record, outcome),
         Body::ExternalDecision(external) => fold_external(schema, rows, record, external),
+        Body::Link(link) => fold_entry(schema, rows, record, &Entry::Link(link_stated(link))),
     }
 }
 

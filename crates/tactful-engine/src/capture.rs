@@ -1,13 +1,13 @@
 //! Decisions made elsewhere get the customer's view into their record: the partition's applier
 //! reads it at the decision's place in the log, evaluated at the decision's time and overridden by
 //! its context, and appends the captured form. A crash in between is mended at the next start,
-//! because the replay comes by the same place with the same rows.
+//! because the replay comes by the same place with the same rows. (Those of linked ids in other partitions
+//! are read as far as this node has come there.)
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use tactful_core::layout::Layout;
 use tactful_core::ruleset::Ruleset;
-use tactful_core::state::CustomerView;
 use tactful_proto::storage::record::Body;
 use tactful_proto::storage::{ChosenBody, DecisionBody, ExternalDecisionBody, FoldRecord, Record};
 
@@ -15,7 +15,7 @@ use crate::applier::CaptureQueue;
 use crate::decide::field_value;
 use crate::record::{capture_hash, floats_to_bytes, properties};
 use crate::recorder::Queued;
-use crate::store::PartitionRows;
+use crate::store::Store;
 
 /// Captured decisions on their way to the log.
 pub(crate) struct Captures {
@@ -79,15 +79,12 @@ impl Captures {
 /// The captured form of an external decision at this place of the log.
 pub(crate) fn capture(
     ruleset: &Ruleset,
-    rows: &PartitionRows,
+    store: &Store,
     record: &FoldRecord,
     external: &ExternalDecisionBody,
 ) -> Record {
     let schema = &ruleset.schema;
-    let view = match rows.rows.get(record.subject_id.as_str()) {
-        Some(row) => CustomerView::read(schema, &[row.value()], external.decided_ms),
-        None => CustomerView::unknown(schema),
-    };
+    let view = store.view(schema, &record.subject_id, external.decided_ms).view;
     let mut fields = vec![f32::NAN; ruleset.layout.fields().len()];
     view.write_fields(schema, external.decided_ms, &mut fields);
     for (name, value) in properties(&external.context) {

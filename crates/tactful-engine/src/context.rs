@@ -2,9 +2,10 @@
 //! and the matters with where they stand.
 
 use tactful_core::layout::FieldKind;
+use tactful_core::limits::INTERACTIONS_MAX;
 use tactful_core::state::{
-    CustomerView, Interaction, InteractionKind, MatterReading, MatterState, Reading, ReadingState, interactions,
-    matters,
+    CustomerView, Interaction, InteractionKind, JoinedMatters, Linked, MatterReading, MatterState, Reading,
+    ReadingState, Row, Schema, interactions,
 };
 
 use crate::clock::now_ms;
@@ -18,6 +19,10 @@ pub struct CustomerContext {
     pub known: bool,
     /// Every feature of the catalogue, in its order.
     pub features: Vec<FeatureLine>,
+    /// The subject ids that are read as this customer, sorted.
+    pub subject_ids: Vec<String>,
+    /// Whether there are more of them than are read.
+    pub subject_ids_truncated: bool,
     /// Latest interactions, newest first.
     pub timeline: Vec<TimelineEntry>,
     /// Matters not yet confirmed as resolved, newest first.
@@ -78,26 +83,50 @@ impl Engine {
         let ruleset = self.slot.load();
         let schema = &ruleset.schema;
         let now_ms = now_ms();
-        let partition = self.store.of(subject_id);
-        let (view, timeline, matters) = partition.read_names(|names| {
-            let Some(row) = partition.rows.get(subject_id) else {
-                return (CustomerView::unknown(schema), Vec::new(), Vec::new());
-            };
-            let timeline = interactions(schema, &row, names).into_iter().map(TimelineEntry::from).collect();
-            (CustomerView::read(schema, &[row.value()], now_ms), timeline, matters(schema, &row, names, now_ms))
-        });
+        let alone = || Linked { ids: vec![subject_id.into()], truncated: false };
+        let linked = self.store.links.customer(subject_id).unwrap_or_else(alone);
+        let told = self.told(schema, &linked);
+        let view = CustomerView::read(schema, &told.rows.iter().collect::<Vec<_>>(), now_ms);
         let (confirmed_matters, open_matters) =
-            matters.into_iter().partition(|matter| matter.state == MatterState::Confirmed);
+            told.matters.readings(schema, now_ms).into_iter().partition(|it| it.state == MatterState::Confirmed);
         Ok(CustomerContext {
             known: view.known,
             features: feature_lines(schema, &view, now_ms),
-            timeline,
+            subject_ids: linked.ids.iter().map(|id| id.to_string()).collect(),
+            subject_ids_truncated: linked.truncated,
+            timeline: told.timeline,
             open_matters,
             confirmed_matters,
-            watermark_ms: partition.watermark_ms(),
+            watermark_ms: self.store.of(subject_id).watermark_ms(),
             now_ms,
         })
     }
+
+    /// What the rows of one customer hold, read one after the other, each with the names of its partition.
+    fn told(&self, schema: &Schema, linked: &Linked) -> Told {
+        let mut told = Told::default();
+        for id in &linked.ids {
+            let partition = self.store.of(id);
+            partition.read_names(|names| {
+                let Some(row) = partition.rows.get(id) else { return };
+                told.timeline.extend(interactions(schema, &row, names).into_iter().map(TimelineEntry::from));
+                told.matters.add(&row, names);
+                told.rows.push(row.value().clone());
+            });
+        }
+        // Stable: those of one row keep their order within a second.
+        told.timeline.sort_by_key(|entry| std::cmp::Reverse(entry.time_s));
+        told.timeline.truncate(INTERACTIONS_MAX);
+        told
+    }
+}
+
+/// The rows of a customer, and what is in them for people.
+#[derive(Default)]
+struct Told {
+    rows: Vec<Row>,
+    timeline: Vec<TimelineEntry>,
+    matters: JoinedMatters,
 }
 
 impl From<Interaction<'_>> for TimelineEntry {
@@ -113,7 +142,7 @@ impl From<Interaction<'_>> for TimelineEntry {
     }
 }
 
-fn feature_lines(schema: &tactful_core::state::Schema, view: &CustomerView, now_ms: i64) -> Vec<FeatureLine> {
+fn feature_lines(schema: &Schema, view: &CustomerView, now_ms: i64) -> Vec<FeatureLine> {
     let line = |(index, reading): (usize, Reading)| {
         let feature = &schema.features()[index];
         let exact = view.total(schema, index).filter(|_| reading.state == ReadingState::Present);

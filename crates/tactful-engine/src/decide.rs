@@ -18,6 +18,7 @@ use crate::clock::now_ms;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::model::Current;
+use crate::store::Seen;
 
 /// Longest request that a record holds.
 const REQUEST_BYTES_MAX: usize = 512 << 10;
@@ -99,7 +100,7 @@ impl Engine {
         now_ms: i64,
     ) -> Decided {
         let subject_id = request.subject_id.as_str();
-        let view = self.store.view(&ruleset.schema, subject_id, now_ms);
+        let Seen { view, truncated } = self.store.view(&ruleset.schema, subject_id, now_ms);
         let seed = self.tokens.next_seed();
         let decision = decide(&ruleset, &view, request, now_ms, seed);
         let mut decided = Decided {
@@ -111,6 +112,9 @@ impl Engine {
             decision,
             ruleset,
         };
+        if truncated {
+            decided.degraded.push("TOO_MANY_IDS");
+        }
         if command.live {
             decided.id = self.tokens.decision_id(subject_id, now_ms);
             decided.tokens = self.seal(subject_id, &decided);

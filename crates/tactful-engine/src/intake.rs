@@ -5,9 +5,11 @@ use bytes::Bytes;
 use metrics::counter;
 use prost::Message;
 use prost_types::Timestamp;
+use tactful_core::decide::FieldError;
 use tactful_core::hash;
 use tactful_core::limits::{EVENT_AHEAD_MAX_S, EVENT_TIME_MIN_S, ID_BYTES_MAX, PROPERTIES_MAX, TEXT_BYTES_MAX};
 use tactful_core::ruleset::{NO_ACTION, Ruleset};
+use tactful_core::state::anonymous_subject;
 use tactful_log::Partition;
 use tactful_proto::storage::record::Body;
 use tactful_proto::storage::{EventBody, ExternalDecisionBody, OutcomeBody, Property, Record};
@@ -18,6 +20,7 @@ use crate::clock::now_ms;
 use crate::decide::field_value;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::identity::implied;
 use crate::record::{Domain, message_hash, value};
 
 /// Longest code for the reason of an outcome, in bytes.
@@ -35,7 +38,8 @@ pub struct Accepted {
 }
 
 /// Why one item is refused: upper-case code, field, and the way to mend it.
-struct Refusal {
+#[derive(Clone)]
+pub(crate) struct Refusal {
     reason: &'static str,
     field: String,
     message: String,
@@ -54,23 +58,31 @@ impl Engine {
             let intake = Intake { engine: self, ruleset: &ruleset, now_ms: now_ms() };
             for (index, item) in items.into_iter().enumerate() {
                 match intake.record(item) {
-                    Ok(record) => entries.push(self.entry(&record)),
+                    Ok(record) => {
+                        answer.accepted += 1;
+                        entries.push(self.entry(&record));
+                        entries.extend(implied(&record).iter().flatten().map(|half| self.entry(half)));
+                    }
                     Err(refusal) => answer.errors.push(refusal.into_error(index)),
                 }
             }
         }
-        answer.accepted = entries.len() as u64;
         if !entries.is_empty() {
-            let partitions: Vec<Partition> = entries.iter().map(|(partition, _)| *partition).collect();
-            let offsets = self.log.append(entries).await?;
-            answer.position = self.position(partitions.into_iter().zip(offsets));
+            answer.position = self.append(entries).await?;
         }
         counter!("tactful_events_ingested_total").increment(answer.accepted);
         counter!("tactful_events_rejected_total").increment(answer.errors.len() as u64);
         Ok(answer)
     }
 
-    fn entry(&self, record: &Record) -> (Partition, Bytes) {
+    /// Appends entries as one group; answers their position once they are durable.
+    pub(crate) async fn append(&self, entries: Vec<(Partition, Bytes)>) -> Result<String, Error> {
+        let partitions: Vec<Partition> = entries.iter().map(|(partition, _)| *partition).collect();
+        let offsets = self.log.append(entries).await?;
+        Ok(self.position(partitions.into_iter().zip(offsets)))
+    }
+
+    pub(crate) fn entry(&self, record: &Record) -> (Partition, Bytes) {
         let partition = hash::partition(&record.subject_id, self.log.partitions());
         (Partition::Data(partition), record.encode_to_vec().into())
     }
@@ -109,6 +121,7 @@ impl Intake<'_> {
         if kind == v1::EventType::Alias {
             subject("previous_id", &event.previous_id)?;
         }
+        let anonymous_id = anonymous_id(kind, &event.anonymous_id)?;
         short("message_id", &event.message_id)?;
         short("name", &event.name)?;
         self.known_channel(&event.channel)?;
@@ -128,6 +141,7 @@ impl Intake<'_> {
                 matter_id: event.matter_id,
                 properties: named_values("properties", event.properties)?,
                 previous_id: event.previous_id,
+                anonymous_id,
             })),
         })
     }
@@ -280,21 +294,39 @@ impl Intake<'_> {
         })
     }
 
-    /// Milliseconds of a time within the allowed span; the node's clock if it is not given.
     fn time(&self, field: &'static str, time: Option<&Timestamp>) -> Result<i64, Refusal> {
-        let Some(time) = time else { return Ok(self.now_ms) };
-        let now_s = self.now_ms.div_euclid(1_000);
-        if time.seconds < EVENT_TIME_MIN_S {
-            return Err(refusal("TIME_TOO_EARLY", field, "lies before 1980-01-01"));
-        }
-        if time.seconds > now_s + EVENT_AHEAD_MAX_S {
-            return Err(refusal("TIME_TOO_LATE", field, "lies more than 5 minutes ahead of the server's clock"));
-        }
-        if !(0..1_000_000_000).contains(&time.nanos) {
-            return Err(refusal("TIME_INVALID", field, "has nanos outside 0..999,999,999"));
-        }
-        Ok(time.seconds * 1_000 + i64::from(time.nanos) / 1_000_000)
+        event_ms(field, time, self.now_ms)
     }
+}
+
+/// Milliseconds of a time within the allowed span; the node's clock if it is not given.
+pub(crate) fn event_ms(field: &str, time: Option<&Timestamp>, now_ms: i64) -> Result<i64, Refusal> {
+    let Some(time) = time else { return Ok(now_ms) };
+    let now_s = now_ms.div_euclid(1_000);
+    if time.seconds < EVENT_TIME_MIN_S {
+        return Err(refusal("TIME_TOO_EARLY", field, "lies before 1980-01-01"));
+    }
+    if time.seconds > now_s + EVENT_AHEAD_MAX_S {
+        return Err(refusal("TIME_TOO_LATE", field, "lies more than 5 minutes ahead of the server's clock"));
+    }
+    if !(0..1_000_000_000).contains(&time.nanos) {
+        return Err(refusal("TIME_INVALID", field, "has nanos outside 0..999,999,999"));
+    }
+    Ok(time.seconds * 1_000 + i64::from(time.nanos) / 1_000_000)
+}
+
+/// The subject id of the visitor or device of an identify; empty if it names none.
+fn anonymous_id(kind: v1::EventType, id: &str) -> Result<String, Refusal> {
+    if id.is_empty() {
+        return Ok(String::new());
+    }
+    if kind != v1::EventType::Identify {
+        let message = "comes with an event that is no identify: only that says who a visitor is, leave it out";
+        return Err(refusal("ANONYMOUS_ID_UNEXPECTED", "anonymous_id", message));
+    }
+    let id = anonymous_subject(id);
+    short("anonymous_id", &id)?;
+    Ok(id.into_owned())
 }
 
 fn refusal(reason: &'static str, field: &str, message: &str) -> Refusal {
@@ -304,6 +336,12 @@ fn refusal(reason: &'static str, field: &str, message: &str) -> Refusal {
 impl Refusal {
     fn into_error(self, index: usize) -> v1::ItemError {
         v1::ItemError { index: index as i64, reason: self.reason.into(), field: self.field, message: self.message }
+    }
+}
+
+impl From<Refusal> for FieldError {
+    fn from(refusal: Refusal) -> Self {
+        Self { field: refusal.field, message: refusal.message, not_found: false }
     }
 }
 
@@ -317,7 +355,7 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// An id that must be there.
-fn subject(field: &str, id: &str) -> Result<(), Refusal> {
+pub(crate) fn subject(field: &str, id: &str) -> Result<(), Refusal> {
     if id.is_empty() {
         return Err(refusal("ID_EMPTY", field, "is empty"));
     }
@@ -325,7 +363,7 @@ fn subject(field: &str, id: &str) -> Result<(), Refusal> {
 }
 
 /// A text that may be empty.
-fn short(field: &str, text: &str) -> Result<(), Refusal> {
+pub(crate) fn short(field: &str, text: &str) -> Result<(), Refusal> {
     bounded(field, text, ID_BYTES_MAX)
 }
 

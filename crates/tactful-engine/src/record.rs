@@ -2,8 +2,8 @@
 
 use tactful_core::catalog::OutcomeName;
 use tactful_core::hash;
-use tactful_core::state::{Chosen, EventKind, Value};
-use tactful_proto::storage::{EventBody, FoldChosen, Property};
+use tactful_core::state::{Chosen, EventKind, LinkKind, LinkStated, Value};
+use tactful_proto::storage::{EventBody, FoldChosen, LinkBody, Property};
 use tactful_proto::v1;
 
 /// Domains of message hashes: equal ids of two kinds are two messages.
@@ -14,6 +14,7 @@ pub(crate) enum Domain {
     Outcome = 3,
     Capture = 4,
     Decision = 5,
+    Link = 8,
 }
 
 /// Hash that names a producer's message; 0 for an empty id, which is never taken for a repeat.
@@ -51,6 +52,16 @@ pub(crate) fn event_kind(event: &EventBody) -> Option<EventKind> {
         v1::EventType::Group => EventKind::Group,
         v1::EventType::Alias => EventKind::Alias,
     })
+}
+
+/// What a half of a link says.
+pub(crate) fn link_stated(link: &LinkBody) -> LinkStated<'_> {
+    let kind = match (link.linked, link.explicit) {
+        (false, _) => LinkKind::Unlinked,
+        (true, true) => LinkKind::Explicit,
+        (true, false) => LinkKind::Implied,
+    };
+    LinkStated { other_id: &link.other_id, time_ms: link.event_ms, kind }
 }
 
 /// The name of an outcome; none for one that intake would have refused.

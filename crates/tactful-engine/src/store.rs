@@ -5,13 +5,22 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use tactful_core::hash;
-use tactful_core::state::{CustomerView, Digest, Names, Schema, digest};
+use tactful_core::state::{CustomerView, Digest, Linked, Names, Row, Schema, digest};
 
+use crate::links::LinkGraph;
 use crate::rows::Rows;
 
 /// All rows.
 pub(crate) struct Store {
     partitions: Vec<PartitionRows>,
+    pub(crate) links: LinkGraph,
+}
+
+/// A customer as of now.
+pub(crate) struct Seen {
+    pub(crate) view: CustomerView,
+    /// Whether the customer has more subject ids than were read.
+    pub(crate) truncated: bool,
 }
 
 /// Rows of one partition.
@@ -26,7 +35,8 @@ pub(crate) struct PartitionRows {
 
 impl Store {
     pub(crate) fn new(partitions: u16) -> Self {
-        Self { partitions: (0..partitions).map(|_| PartitionRows::new(partitions)).collect() }
+        let partitions = (0..partitions).map(|_| PartitionRows::new(partitions)).collect();
+        Self { partitions, links: LinkGraph::new() }
     }
 
     /// The partition of a subject id.
@@ -39,12 +49,26 @@ impl Store {
         &self.partitions[usize::from(index)]
     }
 
-    /// The view of a customer as of now. One look-up; the row is copied out under its shard's lock.
-    pub(crate) fn view(&self, schema: &Schema, subject_id: &str, now_ms: i64) -> CustomerView {
-        match self.of(subject_id).rows.get(subject_id) {
+    /// The view of a customer as of now. For an id that is linked with none one look-up, the row copied out under
+    /// its shard's lock, and one more in the links if there are any.
+    pub(crate) fn view(&self, schema: &Schema, subject_id: &str, now_ms: i64) -> Seen {
+        if let Some(linked) = self.links.customer(subject_id) {
+            return self.view_of(schema, &linked, now_ms);
+        }
+        let view = match self.of(subject_id).rows.get(subject_id) {
             Some(row) => CustomerView::read(schema, &[row.value()], now_ms),
             None => CustomerView::unknown(schema),
-        }
+        };
+        Seen { view, truncated: false }
+    }
+
+    /// Linked rows read as one. They are copied one at a time: while a guard waits for another an applier
+    /// could wait for both.
+    fn view_of(&self, schema: &Schema, linked: &Linked, now_ms: i64) -> Seen {
+        let row = |id: &str| self.of(id).rows.get(id).map(|row| row.value().clone());
+        let rows: Vec<Row> = linked.ids.iter().filter_map(|id| row(id)).collect();
+        let view = CustomerView::read(schema, &rows.iter().collect::<Vec<_>>(), now_ms);
+        Seen { view, truncated: linked.truncated }
     }
 
     /// Digest of all rows. Walks everything: for checks, not for the decision path.

@@ -49,6 +49,8 @@ pub(crate) fn context_response(subject_id: String, context: CustomerContext) -> 
         confirmed_matters: context.confirmed_matters.into_iter().map(matter).collect(),
         feature_watermark: (context.watermark_ms > 0).then(|| timestamp(context.watermark_ms)),
         server_time: Some(timestamp(context.now_ms)),
+        subject_ids: context.subject_ids,
+        subject_ids_truncated: context.subject_ids_truncated,
     }
 }
 

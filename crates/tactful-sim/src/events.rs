@@ -51,6 +51,7 @@ impl Ids {
             properties: details.properties.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
             matter_id: details.matter_id,
             previous_id: String::new(),
+            anonymous_id: String::new(),
         }
     }
 

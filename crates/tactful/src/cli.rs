@@ -6,7 +6,7 @@ mod value;
 
 pub(crate) use args::{
     CatalogCheckArgs, ContextArgs, DeadListArgs, DeadRetryArgs, DecideArgs, DemoArgs, ExplainLevel,
-    ExportDecisionsArgs, ExportFormat, IngestArgs, LoadArgs, OnError, ServeArgs, ShowArgs, TrainArgs,
+    ExportDecisionsArgs, ExportFormat, IngestArgs, LinkArgs, LoadArgs, OnError, ServeArgs, ShowArgs, TrainArgs,
 };
 pub(crate) use value::Assignment;
 
@@ -68,6 +68,12 @@ pub(crate) enum Command {
     /// Show what is known of one customer, and why
     #[command(after_help = args::CONTEXT_EXAMPLES)]
     Context(ContextArgs),
+    /// Say that two subject ids are one customer: they are read as one from then on
+    #[command(after_help = args::LINK_EXAMPLES)]
+    Link(LinkArgs),
+    /// Say that two subject ids are not one customer any more
+    #[command(after_help = args::UNLINK_EXAMPLES)]
+    Unlink(LinkArgs),
     /// Work on the catalogue of features, actions and rules
     #[command(subcommand)]
     Catalog(CatalogCommand),
@@ -156,8 +162,8 @@ mod tests {
             }
         }
         assert_eq!(
-            leaves, 12,
-            "demo, serve, decide, ingest, context, check, train, load, show, decisions, list, retry"
+            leaves, 14,
+            "demo, serve, decide, ingest, context, link, unlink, check, train, load, show, decisions, list, retry"
         );
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod dead;
 pub(crate) mod decide;
 pub(crate) mod export;
 pub(crate) mod ingest;
+pub(crate) mod link;
 pub(crate) mod model;
 
 mod file;

@@ -4,6 +4,7 @@
 pub(crate) mod context;
 pub(crate) mod decision;
 pub(crate) mod ingest;
+pub(crate) mod link;
 pub(crate) mod model;
 pub(crate) mod row;
 pub(crate) mod value;

@@ -19,6 +19,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 use tactful_core::layout::nearest;
+use tactful_core::limits::ID_BYTES_MAX;
+use tactful_core::state::anonymous_subject;
 use tactful_proto::v1::{Event, EventType, IngestItem, ingest_item::Item};
 
 use fields::Fields;
@@ -99,9 +101,10 @@ fn event(fields: &Fields<'_>, kind: EventType) -> Result<Event, Refused> {
         EventType::Alias => fields.required("previousId", "the subject id that userId was known by before")?,
         _ => "",
     };
+    let (subject_id, anonymous_id) = subject(fields, kind)?;
     Ok(Event {
         message_id: fields.id("messageId")?.unwrap_or_default(),
-        subject_id: subject(fields)?,
+        subject_id,
         r#type: kind.into(),
         name: name.into(),
         event_time: fields.time(&["timestamp", "originalTimestamp", "sentAt"])?,
@@ -110,15 +113,34 @@ fn event(fields: &Fields<'_>, kind: EventType) -> Result<Event, Refused> {
         properties: properties.into_map()?,
         matter_id,
         previous_id: previous_id.into(),
+        anonymous_id,
     })
 }
 
-/// Who it is about: the user where one is known, else the anonymous visitor.
-fn subject(fields: &Fields<'_>) -> Result<String, Refused> {
-    if let Some(user) = fields.id("userId")? {
-        return Ok(user);
+/// Who it is about: the user where one is known, else the anonymous visitor. Beside the user of an identify also
+/// the visitor; other events do not say that the two are one.
+fn subject(fields: &Fields<'_>, kind: EventType) -> Result<(String, String), Refused> {
+    match fields.id("userId")? {
+        Some(user) if kind == EventType::Identify => Ok((user, anonymous(fields)?.unwrap_or_default())),
+        Some(user) => Ok((user, String::new())),
+        None => {
+            let visitor = anonymous(fields)?;
+            let missing = || Refused::field("userId", "missing; give userId or anonymousId");
+            Ok((visitor.ok_or_else(missing)?, String::new()))
+        }
     }
-    fields.id("anonymousId")?.ok_or_else(|| Refused::field("userId", "missing; give userId or anonymousId"))
+}
+
+/// The subject id of the anonymous visitor, by its prefix never taken for a customer's.
+fn anonymous(fields: &Fields<'_>) -> Result<Option<String>, Refused> {
+    let Some(given) = fields.id("anonymousId")? else { return Ok(None) };
+    let subject_id = anonymous_subject(&given);
+    if subject_id.len() > ID_BYTES_MAX {
+        let most = ID_BYTES_MAX - (subject_id.len() - given.len());
+        let message = format!("{} bytes long; at most {most}, since anon: goes before it", given.len());
+        return Err(Refused::field("anonymousId", message));
+    }
+    Ok(Some(subject_id.into_owned()))
 }
 
 /// A field of the line itself, else of its `context` object.

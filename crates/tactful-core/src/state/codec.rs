@@ -6,14 +6,15 @@
 
 use super::bytes::{Malformed, Reader, put_count, put_text};
 use super::entry::OUTCOMES;
+use super::links::{Link, LinkKind, Links};
 use super::matters::{Matter, Matters, Transition, TransitionKind};
 use super::names::Table;
 use super::row::{Contact, Packed, PackedKind, Side};
 use super::{EventKind, Names, Row, Schema, Slot};
-use crate::limits::{CONTACTS_MAX, INTERACTIONS_MAX, MATTERS_MAX, TRANSITIONS_MAX};
+use crate::limits::{CONTACTS_MAX, INTERACTIONS_MAX, LINKS_MAX, MATTERS_MAX, TRANSITIONS_MAX};
 
 /// Changes whenever the same state gives other bytes.
-pub const STATE_FORMAT: u32 = 1;
+pub const STATE_FORMAT: u32 = 2;
 
 /// Bytes of an interaction, a contact and a transition.
 const INTERACTION: usize = 16;
@@ -21,6 +22,8 @@ const CONTACT: usize = 10;
 const TRANSITION: usize = 7;
 /// Least bytes of a matter: type, empty id, no transitions.
 const MATTER_LEAST: usize = 8;
+/// Least bytes of a link: empty id, time, kind.
+const LINK_LEAST: usize = 11;
 
 const EVENT_KINDS: [EventKind; 6] =
     [EventKind::Identify, EventKind::Track, EventKind::Page, EventKind::Screen, EventKind::Group, EventKind::Alias];
@@ -32,6 +35,7 @@ const TRANSITION_KINDS: [TransitionKind; 6] = [
     TransitionKind::Contact,
     TransitionKind::Resolve,
 ];
+const LINK_KINDS: [LinkKind; 3] = [LinkKind::Implied, LinkKind::Explicit, LinkKind::Unlinked];
 
 /// Appends the row of a subject id.
 pub fn encode_row(subject_id: &str, row: &Row, out: &mut Vec<u8>) {
@@ -80,6 +84,10 @@ fn encode_side(side: &Side, out: &mut Vec<u8>) {
         out.extend_from_slice(&contact.kind.number().to_le_bytes());
     }
     encode_matters(&side.matters, out);
+    out.push(u8::from(side.links.is_some()));
+    if let Some(links) = &side.links {
+        encode_links(links, out);
+    }
 }
 
 fn decode_side(schema: &Schema, bytes: &mut Reader<'_>) -> Result<Side, Malformed> {
@@ -103,6 +111,11 @@ fn decode_side(schema: &Schema, bytes: &mut Reader<'_>) -> Result<Side, Malforme
         });
     }
     side.matters = decode_matters(schema, bytes)?;
+    side.links = match bytes.u8()? {
+        0 => None,
+        1 => Some(Box::new(decode_links(bytes)?)),
+        _ => return Err(Malformed("holds a row with an unknown part")),
+    };
     Ok(side)
 }
 
@@ -143,6 +156,37 @@ fn decode_matters(schema: &Schema, bytes: &mut Reader<'_>) -> Result<Matters, Ma
         list.push(Matter { kind, id, transitions });
     }
     Ok(Matters::restored(list, floor))
+}
+
+fn encode_links(links: &Links, out: &mut Vec<u8>) {
+    put_count(out, links.list().len());
+    for link in links.list() {
+        put_text(out, &link.other);
+        out.extend_from_slice(&link.time_ms.to_le_bytes());
+        out.push(link.kind as u8);
+    }
+    out.push(u8::from(links.floor().is_some()));
+    if let Some((time_ms, other)) = links.floor() {
+        out.extend_from_slice(&time_ms.to_le_bytes());
+        put_text(out, other);
+    }
+}
+
+fn decode_links(bytes: &mut Reader<'_>) -> Result<Links, Malformed> {
+    let mut list: Vec<Link> = Vec::new();
+    for _ in 0..reserved(&mut list, bytes.count(LINK_LEAST, LINKS_MAX)?) {
+        let (other, time_ms) = (bytes.text()?.into(), bytes.i64()?);
+        list.push(Link { other, time_ms, kind: known(&LINK_KINDS, bytes.u8()?.into())? });
+    }
+    if !list.is_sorted_by(|one, next| one.other < next.other) {
+        return Err(Malformed("holds links out of order"));
+    }
+    let floor = match bytes.u8()? {
+        0 => None,
+        1 => Some((bytes.i64()?, bytes.text()?.into())),
+        _ => return Err(Malformed("holds links with an unknown part")),
+    };
+    Ok(Links::restored(list, floor))
 }
 
 /// Makes room for just so many; answers the number.
@@ -240,6 +284,9 @@ mod tests {
             assert_eq!(kind as usize, number);
         }
         for (number, kind) in TRANSITION_KINDS.into_iter().enumerate() {
+            assert_eq!(kind as usize, number);
+        }
+        for (number, kind) in LINK_KINDS.into_iter().enumerate() {
             assert_eq!(kind as usize, number);
         }
         for number in 0..=u16::MAX {

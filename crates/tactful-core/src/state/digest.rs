@@ -1,7 +1,7 @@
 //! Digests of rows: sums of keyed hashes, so that a partition's digest needs no order of its rows.
 //!
-//! `content` covers what is the same under permutation: exact slots, matters and their transitions,
-//! with channels by name. `state` covers everything. It refuses to hash ids of names: those depend on
+//! `content` covers what is the same under permutation: exact slots, matters and their transitions
+//! with channels by name, and links. `state` covers everything. It refuses to hash ids of names: those depend on
 //! the order of the log. (Channels beyond the table of names read "(other)"; which ones do depends on
 //! the order.)
 
@@ -19,7 +19,7 @@ const STATE: u64 = 2;
 pub struct Digest {
     /// Everything: equal for the same entries in the same order.
     pub state: u64,
-    /// Exact slots and matters: equal for the same entries in any order.
+    /// Exact slots, matters and links: equal for the same entries in any order.
     pub content: u64,
 }
 
@@ -50,6 +50,7 @@ pub fn digest(schema: &Schema, names: &Names, subject_id: &str, row: &Row) -> Di
     bytes.text(subject_id);
     write_exact(schema, row, &mut bytes);
     write_matters(schema, names, row, &mut bytes);
+    write_links(row, &mut bytes);
     let content = hash::keyed(CONTENT, bytes.as_bytes());
     write_rest(names, row, &mut bytes);
     Digest { state: hash::keyed(STATE, bytes.as_bytes()), content }
@@ -75,6 +76,20 @@ fn write_matters(schema: &Schema, names: &Names, row: &Row, bytes: &mut Canonica
             bytes.text(names.channels.text(step.channel));
         }
     }
+}
+
+fn write_links(row: &Row, bytes: &mut Canonical) {
+    let Some(links) = row.links() else { return bytes.number(0) };
+    bytes.number(links.list().len() as u64);
+    // The list is sorted by the other id, whatever the order of arrival.
+    for link in links.list() {
+        bytes.text(&link.other);
+        bytes.number(link.time_ms as u64);
+        bytes.number(link.kind as u64);
+    }
+    let (time_ms, other) = links.floor().unwrap_or_default();
+    bytes.number(time_ms as u64);
+    bytes.text(other);
 }
 
 fn write_rest(names: &Names, row: &Row, bytes: &mut Canonical) {

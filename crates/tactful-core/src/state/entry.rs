@@ -3,6 +3,7 @@
 //! Entries are already checked: times within limits, ids and texts bounded, duplicates dropped.
 //! This file refuses to know any wire format.
 
+use super::links::LinkKind;
 use crate::catalog::OutcomeName;
 
 /// Value of a property or trait.
@@ -86,6 +87,17 @@ pub struct OutcomeSeen<'a> {
     pub channel: &'a str,
 }
 
+/// A statement about the subject and another id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkStated<'a> {
+    /// The other id.
+    pub other_id: &'a str,
+    /// Event time, in Unix milliseconds.
+    pub time_ms: i64,
+    /// What it says.
+    pub kind: LinkKind,
+}
+
 /// One entry of a customer's log.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Entry<'a> {
@@ -95,6 +107,8 @@ pub enum Entry<'a> {
     Decision(DecisionMade<'a>),
     /// An outcome.
     Outcome(OutcomeSeen<'a>),
+    /// Half of a link, or of its end.
+    Link(LinkStated<'a>),
 }
 
 impl Entry<'_> {
@@ -105,6 +119,7 @@ impl Entry<'_> {
             Self::Event(event) => event.time_ms,
             Self::Decision(decision) => decision.time_ms,
             Self::Outcome(outcome) => outcome.time_ms,
+            Self::Link(link) => link.time_ms,
         }
     }
 }

@@ -38,6 +38,7 @@ pub fn apply(schema: &Schema, names: &mut Names, row: &mut Row, entry: &Entry<'_
         Entry::Event(event) => fold.event(names, event),
         Entry::Decision(decision) => fold.decision(names, decision),
         Entry::Outcome(outcome) => fold.outcome(names, outcome),
+        Entry::Link(link) => fold.row.side_mut().links_mut().insert(link.other_id, link.time_ms, link.kind),
     }
     fold.applied
 }

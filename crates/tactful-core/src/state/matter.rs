@@ -7,6 +7,7 @@
 //! matters. This file refuses to keep anything: all is read from [`super::matters`].
 
 use super::matters::{Matter, Matters, Transition, TransitionKind};
+use super::names::Table;
 use super::{Names, Row, Schema, view};
 use crate::catalog::MatterDef;
 
@@ -61,8 +62,45 @@ pub struct MatterReading {
 /// The matters of a row as of now, the most recently updated first.
 #[must_use]
 pub fn matters(schema: &Schema, row: &Row, names: &Names, now_ms: i64) -> Vec<MatterReading> {
+    row.matters().map_or_else(Vec::new, |held| readings(schema, held, &names.channels, now_ms))
+}
+
+/// The matters of several rows of one customer, which may be of several partitions.
+#[derive(Clone, Debug, Default)]
+pub struct JoinedMatters {
+    matters: Matters,
+    channels: Table,
+}
+
+impl JoinedMatters {
+    /// No matters.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds those of one row; `names` are those that it was folded with.
+    pub fn add(&mut self, row: &Row, names: &Names) {
+        let Some(held) = row.matters() else { return };
+        // Every channel has an id before two of them are compared.
+        for step in held.list().iter().flat_map(|matter| &matter.transitions) {
+            self.channels.intern(names.channels.text(step.channel));
+        }
+        let channels = &self.channels;
+        let own = |channel| channels.id(names.channels.text(channel));
+        self.matters.merge_with(held, own, |a, b| channels.text(a) > channels.text(b));
+    }
+
+    /// All of them as of now, the most recently updated first: what [`matters`] reads from one row that got
+    /// everything.
+    #[must_use]
+    pub fn readings(&self, schema: &Schema, now_ms: i64) -> Vec<MatterReading> {
+        readings(schema, &self.matters, &self.channels, now_ms)
+    }
+}
+
+fn readings(schema: &Schema, held: &Matters, channels: &Table, now_ms: i64) -> Vec<MatterReading> {
     let now_s = now_ms.div_euclid(1_000);
-    let Some(held) = row.matters() else { return Vec::new() };
     let mut readings: Vec<_> = lives(schema, held, now_s)
         .map(|(matter, life)| MatterReading {
             id: id_of(schema, matter).into(),
@@ -71,7 +109,7 @@ pub fn matters(schema: &Schema, row: &Row, names: &Names, now_ms: i64) -> Vec<Ma
             opened_s: life.opened_s,
             updated_s: life.updated_s,
             reopenings: life.reopenings,
-            channel: names.channels.text(life.channel).into(),
+            channel: channels.text(life.channel).into(),
             sessions: schema.matter_types()[usize::from(matter.kind)].sessions(&matter.transitions, now_s),
         })
         .collect();

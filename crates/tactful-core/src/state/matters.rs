@@ -79,11 +79,23 @@ impl Matters {
     /// Merges the matters of another row of the same customer. Channels are not comparable between
     /// partitions, so they are left out.
     pub(crate) fn merge(&mut self, other: &Self) {
+        self.merge_with(other, |_| 0, |_, _| false);
+    }
+
+    /// Merges the matters of another row; `channel` gives a channel's id here, and `later_name` is as for
+    /// [`Matters::insert`].
+    pub(crate) fn merge_with(
+        &mut self,
+        other: &Self,
+        mut channel: impl FnMut(u16) -> u16,
+        later_name: impl Fn(u16, u16) -> bool,
+    ) {
         self.floor = self.floor.max(other.floor);
         self.forget();
         for matter in &other.list {
             for step in &matter.transitions {
-                self.insert(matter.kind, &matter.id, Transition { channel: 0, ..*step }, |_, _| false);
+                let step = Transition { channel: channel(step.channel), ..*step };
+                self.insert(matter.kind, &matter.id, step, &later_name);
             }
         }
     }

@@ -77,6 +77,11 @@ impl Table {
         id
     }
 
+    /// Id of a text that may have none.
+    pub(crate) fn id(&self, text: &str) -> u16 {
+        if text.is_empty() { 0 } else { self.ids.get(text).copied().unwrap_or(OTHER) }
+    }
+
     /// Text of an id.
     pub(crate) fn text(&self, id: u16) -> &str {
         self.texts.get(usize::from(id)).map_or(OTHER_TEXT, |text| text)

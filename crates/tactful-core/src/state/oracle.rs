@@ -6,7 +6,8 @@
 use crate::catalog::{Aggregate, Catalog, FeatureDef, MatterDef, OutcomeName, Unit};
 
 use super::{
-    Chosen, DecisionMade, Entry, Event, EventKind, MatterState, Names, OutcomeSeen, Row, Schema, Value, apply,
+    Chosen, DecisionMade, Entry, Event, EventKind, LinkKind, LinkStated, MatterState, Names, OutcomeSeen, Row, Schema,
+    Value, apply,
 };
 
 /// An entry that owns its texts.
@@ -34,6 +35,10 @@ pub(super) enum What {
         kind: OutcomeName,
         action: String,
         value: f64,
+    },
+    Link {
+        other: String,
+        kind: LinkKind,
     },
 }
 
@@ -83,6 +88,10 @@ impl Given {
             What::Outcome { kind, action, value } => {
                 let outcome = OutcomeSeen { kind: *kind, action, value: *value, time_ms, channel };
                 apply(schema, names, row, &Entry::Outcome(outcome), self.received_ms)
+            }
+            What::Link { other, kind } => {
+                let link = LinkStated { other_id: other, time_ms, kind: *kind };
+                apply(schema, names, row, &Entry::Link(link), self.received_ms)
             }
         }
     }
@@ -176,7 +185,7 @@ fn value(def: &FeatureDef, entry: &Given) -> Option<f64> {
         Aggregate::Count | Aggregate::DecayedCount | Aggregate::SinceLast | Aggregate::WindowedCount
     ) || (def.aggregate == Aggregate::Flag && def.value.is_none() && def.trait_name.is_none());
     match &entry.what {
-        What::Decision { .. } => None,
+        What::Decision { .. } | What::Link { .. } => None,
         What::Outcome { kind, action, value } => {
             let wanted = def.outcome == Some(*kind) && def.action.as_ref().is_none_or(|wanted| wanted == action);
             wanted.then_some(if counts { 1.0 } else { *value })

@@ -56,9 +56,11 @@ fn event() -> impl Strategy<Value = What> {
 fn what() -> impl Strategy<Value = What> {
     let action = || prop::sample::select(vec!["help", "offer", "none"]).prop_map(String::from);
     let kind = prop::sample::select(vec![OutcomeName::Accepted, OutcomeName::Rejected, OutcomeName::Converted]);
+    let link = prop::sample::select(vec![LinkKind::Implied, LinkKind::Explicit, LinkKind::Unlinked]);
     prop_oneof![
         10 => event(),
         1 => action().prop_map(|action| What::Decision { action }),
+        1 => (prop::sample::select(vec!["anon:a", "customer:2"]), link).prop_map(|(other, kind)| What::Link { other: other.into(), kind }),
         2 => (kind, action(), 0u32..9_000).prop_map(|(kind, action, cents)| What::Outcome { kind, action, value: f64::from(cents) / 100.0 }),
     ]
 }
@@ -181,7 +183,13 @@ proptest! {
     fn several_rows_read_as_one_that_got_everything(entries in entries(), split in 0usize..40, ahead in -300i64..2_000) {
         let (schema, now_ms) = (schema(), (START_S + SPAN_S + ahead) * 1_000);
         let (left, right) = entries.split_at(split.min(entries.len()));
-        let ((_, whole), (_, left), (_, right)) = (fed(&schema, &entries), fed(&schema, left), fed(&schema, right));
+        let [(names, whole), (left_names, left), (right_names, right)] =
+            [&entries[..], left, right].map(|entries| fed(&schema, entries));
+        let mut joined = JoinedMatters::new();
+        // Names of two partitions give the same channel two ids.
+        joined.add(&right, &right_names);
+        joined.add(&left, &left_names);
+        prop_assert_eq!(joined.readings(&schema, now_ms), matters(&schema, &whole, &names, now_ms));
         let whole = CustomerView::read(&schema, &[&whole], now_ms);
         for rows in [[&left, &right], [&right, &left]] {
             let joined = CustomerView::read(&schema, &rows, now_ms);

@@ -3,6 +3,7 @@
 //! The side is allocated when the first entry comes, so that an empty one costs 8 bytes. It refuses
 //! to hold the subject id: whoever keeps the rows knows it.
 
+use super::links::Links;
 use super::matters::Matters;
 use super::{Schema, Slot};
 use crate::limits::{CONTACTS_MAX, INTERACTIONS_MAX};
@@ -22,6 +23,8 @@ pub(crate) struct Side {
     /// Latest contacts, oldest first.
     pub(crate) contacts: Vec<Contact>,
     pub(crate) matters: Matters,
+    /// Statements about this id and others; none for most.
+    pub(crate) links: Option<Box<Links>>,
 }
 
 /// An interaction in 16 bytes; names are ids of the partition's [`super::Names`].
@@ -79,6 +82,12 @@ impl Row {
         self.side.as_deref().map(|side| &side.matters)
     }
 
+    /// The statements about this id and others, if there are any.
+    #[must_use]
+    pub fn links(&self) -> Option<&Links> {
+        self.side.as_deref().and_then(|side| side.links.as_deref())
+    }
+
     pub(crate) fn contacts(&self) -> &[Contact] {
         self.side.as_deref().map_or(&[], |side| &side.contacts)
     }
@@ -87,6 +96,10 @@ impl Row {
 impl Side {
     pub(crate) fn note_interaction(&mut self, interaction: Packed) {
         keep_latest(&mut self.interactions, interaction, INTERACTIONS_MAX);
+    }
+
+    pub(crate) fn links_mut(&mut self) -> &mut Links {
+        self.links.get_or_insert_default()
     }
 
     pub(crate) fn note_contact(&mut self, contact: Contact) {

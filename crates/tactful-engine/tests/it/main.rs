@@ -10,6 +10,7 @@ mod external;
 mod failures;
 mod faulty;
 mod fixture;
+mod identity;
 mod models;
 mod positions;
 mod snapshots;

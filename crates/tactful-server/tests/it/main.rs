@@ -11,6 +11,7 @@ mod errors;
 mod faulty;
 mod fixture;
 mod http;
+mod identity;
 mod limits;
 mod privacy;
 mod raw;

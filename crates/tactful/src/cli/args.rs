@@ -202,6 +202,39 @@ pub(crate) struct ContextArgs {
     pub(crate) subject: String,
 }
 
+pub(super) const LINK_EXAMPLES: &str = "\
+Examples:
+  tactful link customer:42 anon:af31
+  tactful link customer:42 customer:0042 --source crm --time 2026-05-01T10:00:00Z
+
+Ids of customers join through one another. An id of a visitor (anon:) or device (device:) belongs to the customer
+whom it was linked with last, and joins nobody else.";
+
+pub(super) const UNLINK_EXAMPLES: &str = "\
+Examples:
+  tactful unlink customer:42 anon:af31
+  tactful unlink customer:42 customer:0042 --json";
+
+/// Options of `link` and `unlink`.
+#[derive(Args, Debug)]
+pub(crate) struct LinkArgs {
+    /// Subject id
+    #[arg(value_name = "SUBJECT")]
+    pub(crate) subject: String,
+    /// The other subject id
+    #[arg(value_name = "OTHER")]
+    pub(crate) other: String,
+    /// When it became true (RFC 3339); of two statements about the same ids the later one counts [default: now]
+    #[arg(long, value_name = "TIME", value_parser = value::time)]
+    pub(crate) time: Option<jiff::Timestamp>,
+    /// Where it comes from, for example crm
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub(crate) source: String,
+    /// Id of the statement: a repeated one takes effect once
+    #[arg(long, value_name = "ID", default_value = "")]
+    pub(crate) message_id: String,
+}
+
 pub(super) const CATALOG_CHECK_EXAMPLES: &str = "\
 Examples:
   tactful catalog check

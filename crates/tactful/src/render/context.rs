@@ -13,6 +13,8 @@ impl Render for GetContextResponse {
         json!({
             "subject_id": self.subject_id,
             "known": self.known,
+            "subject_ids": self.subject_ids,
+            "subject_ids_truncated": self.subject_ids_truncated,
             "features": self.features.iter().map(feature_json).collect::<Vec<_>>(),
             "open_matters": self.open_matters.iter().map(matter_json).collect::<Vec<_>>(),
             "confirmed_matters": self.confirmed_matters.iter().map(matter_json).collect::<Vec<_>>(),
@@ -28,6 +30,7 @@ impl Render for GetContextResponse {
             out += "  nothing was ever heard of this customer\n";
         }
         for (title, rows) in [
+            ("one customer with", linked_text(self)),
             ("open matters", matters_table(self, &self.open_matters).render("  ")),
             ("confirmed matters", matters_table(self, &self.confirmed_matters).render("  ")),
             ("features", features_table(self).render("  ")),
@@ -40,6 +43,13 @@ impl Render for GetContextResponse {
         }
         out
     }
+}
+
+/// The other ids of the customer.
+fn linked_text(response: &GetContextResponse) -> String {
+    let others = response.subject_ids.iter().filter(|id| **id != response.subject_id);
+    let more = response.subject_ids_truncated.then_some("and more than are read");
+    value::wrapped(others.map(String::as_str).chain(more), "  ")
 }
 
 fn matters_table(response: &GetContextResponse, matters: &[Matter]) -> Table {
@@ -200,6 +210,8 @@ mod tests {
             confirmed_matters: vec![settled],
             feature_watermark: at(1_000),
             server_time: at(1_060),
+            subject_ids: vec!["anon:af31".into(), "customer:42".into()],
+            subject_ids_truncated: false,
         }
     }
 
@@ -216,16 +228,21 @@ mod tests {
             "customer.income  -      denied",
             "nothing known for\n  customer.tenure\n",
             "1970-01-01 00:15:00Z  event  Fault Reported",
+            "one customer with\n  anon:af31\n",
         ] {
             assert!(text.contains(part), "{part} not in\n{text}");
         }
         assert!(GetContextResponse::default().text().contains("nothing was ever heard"));
+        let alone = GetContextResponse { subject_ids: vec!["customer:42".into()], ..response() };
+        assert!(!alone.text().contains("one customer with"));
+        assert!(GetContextResponse { subject_ids_truncated: true, ..alone }.text().contains("and more than are read"));
     }
 
     #[test]
     fn the_json_has_the_names_of_the_api() {
         let json = response().json();
         assert_eq!(json["features"][0]["value"], 44.0);
+        assert_eq!(json["subject_ids"], json!(["anon:af31", "customer:42"]));
         assert_eq!(json["features"][1]["value"], Value::Null);
         assert_eq!(json["open_matters"][0]["state"], "waiting_on_company");
         assert_eq!(json["open_matters"][0]["sessions"], 3);

@@ -32,6 +32,7 @@ fn a_track_line_carries_everything() {
     let event = read_event(CORPUS[0]);
     assert_eq!(event.r#type(), EventType::Track);
     assert_eq!(event.subject_id, "customer:42", "the user wins over the anonymous visitor");
+    assert_eq!(event.anonymous_id, "", "only an identify says who a visitor is");
     assert_eq!((event.message_id.as_str(), event.name.as_str()), ("m1", "Order Placed"));
     assert_eq!((event.channel.as_str(), event.source.as_str()), ("web", "shop"));
     let time = event.event_time.unwrap();
@@ -60,6 +61,23 @@ fn other_times_channels_and_ids_are_found() {
     assert_eq!(read_event(CORPUS[3]).event_time, None, "the server's clock");
     assert_eq!(read_event(CORPUS[4]).properties["group_id"].kind, Some(Kind::Text("household:3".into())));
     assert_eq!(read_event(CORPUS[5]).previous_id, "anon:af31");
+}
+
+#[test]
+fn an_anonymous_id_is_never_taken_for_a_customers() {
+    let of = |line: &str| {
+        let event = read_event(line);
+        (event.subject_id, event.anonymous_id)
+    };
+    assert_eq!(of(r#"{"type":"page","anonymousId":"af31"}"#), ("anon:af31".into(), String::new()));
+    assert_eq!(of(r#"{"type":"page","anonymousId":7}"#), ("anon:7".into(), String::new()));
+    assert_eq!(of(r#"{"type":"page","anonymousId":"device:9"}"#), ("device:9".into(), String::new()));
+    let both = r#"{"type":"identify","userId":"customer:42","anonymousId":"af31"}"#;
+    assert_eq!(of(both), ("customer:42".into(), "anon:af31".into()));
+    let long = |bytes: usize| format!(r#"{{"type":"page","anonymousId":"{}"}}"#, "x".repeat(bytes));
+    assert_eq!(read_event(&long(123)).subject_id.len(), 128);
+    let found = refusal(&long(124));
+    assert_eq!((found.field.as_str(), found.message.contains("at most 123")), ("anonymousId", true), "{found}");
 }
 
 #[test]

@@ -32,6 +32,33 @@ fn customer(id: &str) -> String {
 }
 
 #[test]
+fn a_visitor_is_linked_shown_and_unlinked() {
+    let home = Home::new();
+    let server = Server::start(&home);
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+    let at = |seconds: i64| jiff::Timestamp::from_second(since_1970 - seconds).unwrap().to_string();
+    let login = json!({ "type": "identify", "userId": "customer:42", "anonymousId": "af31", "timestamp": at(50) });
+    let look = json!({ "type": "track", "anonymousId": "af31", "event": "Product Viewed", "timestamp": at(90),
+                       "channel": "web", "properties": { "topic": "fibre", "price": 34.9 } });
+    server.take(&(line(&look) + &line(&login)));
+    let text = done(&server.run(&["context", "customer:42"]));
+    assert_told(&text, &["one customer with\n  anon:af31", "Product Viewed"]);
+    let unlinked = json(&server.run(&["unlink", "customer:42", "anon:af31", "--source", "agent", "--json"]));
+    assert_eq!(
+        (&unlinked["linked"], unlinked["position"].as_str().is_some_and(|it| !it.is_empty())),
+        (&json!(false), true)
+    );
+    // The position makes the next decision wait until it is known.
+    let position = unlinked["position"].as_str().unwrap();
+    done(&server.run(&["decide", "customer:42", "-p", "web_home", "--min-position", position]));
+    assert_eq!(json(&server.run(&["context", "customer:42", "--json"]))["subject_ids"], json!(["customer:42"]));
+    assert_told(&done(&server.run(&["link", "customer:42", "customer:7"])), &["are one customer"]);
+    let told = failed(1, &server.run(&["link", "device:1", "anon:af31"]));
+    assert_told(&told, &["other_subject_id", "link each of them with the customer's id instead"]);
+    assert_told(&failed(2, &server.run(&["link", "customer:42", "anon:af31", "--time", "noon"])), &["2026-05-01"]);
+}
+
+#[test]
 fn context_shows_features_timeline_and_open_matters() {
     let home = Home::new();
     let server = Server::start(&home);
