@@ -80,6 +80,10 @@ impl Links {
                 }
             }
             Err(place) => {
+                // Most ids have one or two links: no room for more than half as many again.
+                if self.list.len() == self.list.capacity() {
+                    self.list.reserve_exact((self.list.len() / 2).max(1));
+                }
                 self.list.insert(place, Link { other: other.into(), time_ms, kind });
                 self.cut();
             }

@@ -160,7 +160,8 @@ One JSON object a line, as in the Segment specification (identify, track, page, 
   {\"type\":\"track\",\"userId\":\"customer:42\",\"event\":\"Order Placed\",\"messageId\":\"m1\",
    \"timestamp\":\"2026-05-01T10:00:00Z\",\"channel\":\"web\",\"properties\":{\"total\":49.9}}
 Nested properties are joined by dots, an array is counted as NAME.count, properties.matter_id names the
-matter. Two more kinds take in what was decided elsewhere:
+matter. An anonymousId becomes the subject id anon:ID; an identify with userId and anonymousId makes the two
+one customer. Two more kinds take in what was decided elsewhere:
   {\"type\":\"decision\",\"external_decision_id\":\"d1\",\"subject_id\":\"customer:42\",\"action_id\":\"upgrade\",
    \"selection_probability\":0.5,\"decision_time\":\"2026-05-01T10:00:00Z\",\"context\":{\"topic\":\"billing\"}}
   {\"type\":\"outcome\",\"external_decision_id\":\"d1\",\"subject_id\":\"customer:42\",\"outcome\":\"accepted\"}
