@@ -1,10 +1,12 @@
-//! The catalogue as people write it: features, context, actions, placements, rules, matters.
+//! The catalogue as people write it: features, facts, context, actions, placements, rules,
+//! matters.
 //!
 //! Plain definitions with serde derives and nothing compiled. Text becomes definitions in the
 //! engine (TOML); definitions become a [`crate::ruleset::Ruleset`] here in the core, all or nothing.
 
 mod action;
 mod duration;
+mod fact;
 mod feature;
 mod matter;
 mod placement;
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use action::{ActionDef, Kind, ReasonDef, TreatmentDef};
 pub use duration::Duration;
+pub use fact::FactDef;
 pub use feature::{Aggregate, ContextDef, ContextType, FeatureDef, OutcomeName, Unit};
 pub use matter::MatterDef;
 pub use placement::{ChannelDef, HoldoutDef, PlacementDef};
@@ -31,6 +34,8 @@ pub struct Catalog {
     pub purpose: Vec<PurposeDef>,
     /// Features of a customer.
     pub feature: Vec<FeatureDef>,
+    /// Facts that customers tell of themselves.
+    pub fact: Vec<FactDef>,
     /// Context fields that a request may carry.
     pub context: Vec<ContextDef>,
     /// Channels.

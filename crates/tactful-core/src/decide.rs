@@ -26,12 +26,23 @@ pub struct Decision {
     pub selection: Selection,
     /// True if nothing was known of the customer.
     pub cold_start: bool,
+    /// Whether it rests on data of the customer.
+    pub basis: Basis,
     /// Candidates that could not be scored.
     pub skipped: Vec<Skipped>,
     /// Fields that the decision was made on, NaN for missing: part of the record.
     pub fields: Vec<f32>,
     /// The way of the candidates, by the request's `explain`.
     pub traces: Vec<Trace>,
+}
+
+/// Whether a decision rests on data of the customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// Something that is known of the customer was read.
+    Personal,
+    /// Nothing was: the answer is that for anybody in this situation.
+    NonPersonal,
 }
 
 /// What to show in one placement.
@@ -142,6 +153,7 @@ pub fn decide(ruleset: &Ruleset, view: &CustomerView, request: &Request, now_ms:
         placements: Vec::with_capacity(request.placements.len()),
         selection: if holdout { Selection::Holdout } else { Selection::Best },
         cold_start: !view.known,
+        basis: basis(ruleset, view, request),
         skipped: request.unknown_candidates.clone(),
         fields: Vec::new(),
         traces: Vec::new(),
@@ -160,14 +172,23 @@ pub fn decide(ruleset: &Ruleset, view: &CustomerView, request: &Request, now_ms:
 }
 
 /// The vector of the decision: stored features and derived fields as of now, the request's context,
-/// and the request's overrides on top.
+/// and the request's overrides on top, except of what the customer denies.
 fn fields(ruleset: &Ruleset, view: &CustomerView, request: &Request, now_ms: i64) -> Vec<f32> {
     let mut fields = vec![f32::NAN; ruleset.layout.fields().len()];
     view.write_fields(&ruleset.schema, now_ms, &mut fields);
     for (field, value) in &request.values {
-        fields[*field] = *value;
+        if view.allows(&ruleset.schema, *field) {
+            fields[*field] = *value;
+        }
     }
     fields
+}
+
+/// Data of the customer is what is stored and what the request says in its place; the situation is none.
+fn basis(ruleset: &Ruleset, view: &CustomerView, request: &Request) -> Basis {
+    let schema = &ruleset.schema;
+    let told = |(field, _): &(usize, f32)| schema.field_purpose(*field).is_some() && view.allows(schema, *field);
+    if view.holds_data(schema) || request.values.iter().any(told) { Basis::Personal } else { Basis::NonPersonal }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The fields of a decision in order: features (`customer.x`), context (`context.x`) and fields
-//! derived from matters and contacts (`matter.x`, `contact.x`). Rules, models and records name
+//! The fields of a decision in order: features (`customer.x`), fields derived from matters and
+//! contacts (`matter.x`, `contact.x`), facts (`fact.x`) and context (`context.x`). Rules, models and records name
 //! fields; everything compiled holds indices into one vector of f32, in which NaN is missing.
 
 use crate::state::TextMap;

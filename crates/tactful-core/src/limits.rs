@@ -39,6 +39,12 @@ pub const INTERACTIONS_MAX: usize = 50;
 pub const CONTACTS_MAX: usize = 64;
 /// Matters kept of one customer.
 pub const MATTERS_MAX: usize = 32;
+/// Purposes of which a customer's word is kept: as many as a catalogue may have.
+pub const CONSENTS_MAX: usize = PURPOSES_MAX;
+/// Purposes of a catalogue, `service` included: one bit each.
+pub const PURPOSES_MAX: usize = 64;
+/// Facts kept of one customer, and those that a catalogue may declare.
+pub const FACTS_MAX: usize = 32;
 /// Transitions kept of one matter.
 pub const TRANSITIONS_MAX: usize = 256;
 /// Pairs of which one subject id keeps the latest statement: links, and those that were undone.

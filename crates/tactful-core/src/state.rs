@@ -1,4 +1,5 @@
-//! The state of one customer: a row of feature slots with matters, contacts and a timeline beside it.
+//! The state of one customer: a row of feature slots with matters, contacts, consents, facts and a
+//! timeline beside it.
 //!
 //! Entries of the log fold into a [`Row`] by [`apply`]; a [`CustomerView`] reads the rows of one
 //! customer as of now. Every part is a merge keyed by event time, so permuted entries give the same
@@ -8,13 +9,16 @@
 mod bytes;
 mod check;
 mod codec;
+mod consent;
 mod customer;
 mod dedup;
 mod derivation;
 mod digest;
 mod entry;
+mod fact;
 mod feature;
 mod fold;
+mod latest;
 mod links;
 mod matter;
 mod matters;
@@ -34,10 +38,14 @@ mod properties;
 
 pub use bytes::{Malformed, Reader};
 pub use codec::{NamesPlace, STATE_FORMAT, decode_row, encode_row};
+pub use consent::{ConsentReading, ConsentState, consents};
 pub use customer::{Linked, customer_ids};
 pub use dedup::{Dedup, DedupImage};
 pub use digest::{Digest, digest};
-pub use entry::{Chosen, DecisionMade, Entry, Event, EventKind, LinkStated, OutcomeSeen, Value};
+pub use entry::{
+    Chosen, ConsentGiven, DecisionMade, Entry, Event, EventKind, FactTold, LinkStated, OutcomeSeen, Value,
+};
+pub use fact::{FactField, FactReading, FactState, FactValue, JoinedFacts};
 pub use feature::Feature;
 pub use fold::{Applied, apply};
 pub use links::{LinkKind, Links};

@@ -21,7 +21,7 @@ use crate::damage::Damage;
 use crate::error::LogFailure;
 use crate::model::Slot;
 use crate::options::Options;
-use crate::record::{self, chosen, link_stated, properties};
+use crate::record::{self, chosen, consent_given, fact_told, link_stated, properties};
 use crate::recorder::Queued;
 use crate::snapshot::{self, Beginning, Places, Taker, restore};
 use crate::store::{PartitionRows, Store};
@@ -280,6 +280,8 @@ fn fold(schema: &Schema, rows: &PartitionRows, record: &FoldRecord, body: &Body)
         Body::Outcome(outcome) => fold_outcome(schema, rows, record, outcome),
         Body::ExternalDecision(external) => fold_external(schema, rows, record, external),
         Body::Link(link) => fold_entry(schema, rows, record, &Entry::Link(link_stated(link))),
+        Body::Fact(fact) => fold_entry(schema, rows, record, &Entry::Fact(fact_told(fact))),
+        Body::Consent(consent) => fold_entry(schema, rows, record, &Entry::Consent(consent_given(consent))),
     }
 }
 

@@ -92,7 +92,10 @@ pub(crate) fn capture(
             let kind = &ruleset.layout.fields()[field].kind;
             Some((field, field_value(kind, value)?))
         }) {
-            fields[field] = value;
+            // What the customer denies stays missing, whoever says it.
+            if view.allows(schema, field) {
+                fields[field] = value;
+            }
         }
     }
     let group = ruleset.action(&external.action_id).map_or("", |action| ruleset.actions[action].group.as_str());

@@ -130,6 +130,7 @@ fn merge(sources: &[Source<'_>]) -> Result<Catalog, Vec<CatalogProblem>> {
         whole.holdout = part.holdout.or(whole.holdout);
         whole.purpose.extend(part.purpose);
         whole.feature.extend(part.feature);
+        whole.fact.extend(part.fact);
         whole.context.extend(part.context);
         whole.channel.extend(part.channel);
         whole.placement.extend(part.placement);

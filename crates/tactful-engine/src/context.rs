@@ -1,11 +1,11 @@
 //! What is known of one customer and why: every feature with its state and origin, the timeline,
-//! and the matters with where they stand.
+//! the matters with where they stand, what the customer allows and what the customer told.
 
 use tactful_core::layout::FieldKind;
 use tactful_core::limits::INTERACTIONS_MAX;
 use tactful_core::state::{
-    CustomerView, Interaction, InteractionKind, JoinedMatters, Linked, MatterReading, MatterState, Reading,
-    ReadingState, Row, Schema, interactions,
+    ConsentReading, ConsentState, CustomerView, FactReading, Interaction, InteractionKind, JoinedFacts, JoinedMatters,
+    Linked, MatterReading, MatterState, Reading, ReadingState, Row, Schema, consents, interactions,
 };
 
 use crate::clock::now_ms;
@@ -29,6 +29,10 @@ pub struct CustomerContext {
     pub open_matters: Vec<MatterReading>,
     /// Matters confirmed as resolved, newest first.
     pub confirmed_matters: Vec<MatterReading>,
+    /// Every purpose of the catalogue, in its order.
+    pub consents: Vec<ConsentLine>,
+    /// What the customer told, by key.
+    pub facts: Vec<FactReading>,
     /// Latest event time folded into the partition, milliseconds since 1970; 0 if none.
     pub watermark_ms: i64,
     /// `now` of every feature, milliseconds since 1970.
@@ -50,6 +54,23 @@ pub struct TimelineEntry {
     pub matter_id: String,
     /// Action of a decision or outcome; empty for events.
     pub action: String,
+}
+
+/// One purpose and whether the customer allows it.
+#[derive(Debug)]
+pub struct ConsentLine {
+    /// The purpose.
+    pub purpose: String,
+    /// Whether its data and actions are used.
+    pub allowed: bool,
+    /// Who decides.
+    pub state: ConsentState,
+    /// Where it was said; empty unless recorded.
+    pub source: String,
+    /// Version of the text that the customer saw; empty unless recorded.
+    pub text_version: String,
+    /// When it was said, milliseconds since 1970, if it was.
+    pub time_ms: Option<i64>,
 }
 
 /// One feature as of now.
@@ -86,7 +107,8 @@ impl Engine {
         let alone = || Linked { ids: vec![subject_id.into()], truncated: false };
         let linked = self.store.links.customer(subject_id).unwrap_or_else(alone);
         let told = self.told(schema, &linked);
-        let view = CustomerView::read(schema, &told.rows.iter().collect::<Vec<_>>(), now_ms);
+        let rows: Vec<&Row> = told.rows.iter().collect();
+        let view = CustomerView::read(schema, &rows, now_ms);
         let (confirmed_matters, open_matters) =
             told.matters.readings(schema, now_ms).into_iter().partition(|it| it.state == MatterState::Confirmed);
         Ok(CustomerContext {
@@ -97,6 +119,8 @@ impl Engine {
             timeline: told.timeline,
             open_matters,
             confirmed_matters,
+            consents: consent_lines(schema, &rows),
+            facts: told.facts.readings(schema, view.purposes, now_ms),
             watermark_ms: self.store.of(subject_id).watermark_ms(),
             now_ms,
         })
@@ -111,6 +135,7 @@ impl Engine {
                 let Some(row) = partition.rows.get(id) else { return };
                 told.timeline.extend(interactions(schema, &row, names).into_iter().map(TimelineEntry::from));
                 told.matters.add(&row, names);
+                told.facts.add(&row, names);
                 told.rows.push(row.value().clone());
             });
         }
@@ -127,6 +152,7 @@ struct Told {
     rows: Vec<Row>,
     timeline: Vec<TimelineEntry>,
     matters: JoinedMatters,
+    facts: JoinedFacts,
 }
 
 impl From<Interaction<'_>> for TimelineEntry {
@@ -140,6 +166,18 @@ impl From<Interaction<'_>> for TimelineEntry {
             action: interaction.action.into(),
         }
     }
+}
+
+fn consent_lines(schema: &Schema, rows: &[&Row]) -> Vec<ConsentLine> {
+    let line = |reading: ConsentReading<'_>| ConsentLine {
+        purpose: reading.purpose.into(),
+        allowed: reading.allowed,
+        state: reading.state,
+        source: reading.source.into(),
+        text_version: reading.text_version.into(),
+        time_ms: reading.time_ms,
+    };
+    consents(schema, rows).into_iter().map(line).collect()
 }
 
 fn feature_lines(schema: &Schema, view: &CustomerView, now_ms: i64) -> Vec<FeatureLine> {

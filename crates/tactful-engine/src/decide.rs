@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
-use tactful_core::decide::{ContextValue, Decision, Request, RequestText, Shown, decide};
+use tactful_core::decide::{Basis, ContextValue, Decision, Request, RequestText, Shown, decide};
 use tactful_core::layout::FieldKind;
 use tactful_core::limits::{COUNT_MAX, FIELDS_MAX, ID_BYTES_MAX, PLACEMENTS_MAX, SLOTS_MAX};
 use tactful_core::ruleset::PlacementIx;
@@ -50,6 +50,8 @@ pub struct DecideCommand<'a> {
     pub matter_id: &'a str,
     /// False for a what-if without side effects.
     pub live: bool,
+    /// True for an answer for which nothing of the customer is read.
+    pub non_personal: bool,
     /// Why a position that the caller named was not reached: see [`Engine::reach`].
     pub behind: Option<&'static str>,
     /// The request as it came without the subject id, for the record.
@@ -82,6 +84,9 @@ impl Engine {
     /// If fields of the request are wrong.
     pub fn decide(&self, command: &DecideCommand<'_>) -> Result<Arc<Decided>, Error> {
         check_names(&command.text)?;
+        if command.non_personal && !command.text.overrides.is_empty() {
+            return Err(Error::field("profile_overrides", "goes against non_personal: leave one of them out"));
+        }
         let ruleset = self.slot.load_full();
         let request = Request::resolve(&ruleset, &command.text).map_err(Error::Invalid)?;
         let now_ms = now_ms();
@@ -100,9 +105,15 @@ impl Engine {
         now_ms: i64,
     ) -> Decided {
         let subject_id = request.subject_id.as_str();
-        let Seen { view, truncated } = self.store.view(&ruleset.schema, subject_id, now_ms);
+        let Seen { view, truncated } = if command.non_personal {
+            Seen { view: CustomerView::unknown(&ruleset.schema), truncated: false }
+        } else {
+            self.store.view(&ruleset.schema, subject_id, now_ms)
+        };
         let seed = self.tokens.next_seed();
-        let decision = decide(&ruleset, &view, request, now_ms, seed);
+        let mut decision = decide(&ruleset, &view, request, now_ms, seed);
+        // What was not looked at is not unknown.
+        decision.cold_start &= !command.non_personal;
         let mut decided = Decided {
             id: String::new(),
             tokens: Vec::new(),
@@ -197,10 +208,10 @@ fn name_too_long(field: String, name: &str) -> Error {
 fn count(decided: &Decided) {
     let shown = decided.decision.placements.iter().any(|placement| !placement.shown.is_empty());
     // Literal labels: the counter is found without an allocation.
-    if shown {
-        counter!("tactful_decisions_total", "outcome" => "personalised").increment(1);
-    } else {
-        counter!("tactful_decisions_total", "outcome" => "empty").increment(1);
+    match (shown, decided.decision.basis) {
+        (false, _) => counter!("tactful_decisions_total", "outcome" => "empty").increment(1),
+        (true, Basis::Personal) => counter!("tactful_decisions_total", "outcome" => "personalised").increment(1),
+        (true, Basis::NonPersonal) => counter!("tactful_decisions_total", "outcome" => "non_personal").increment(1),
     }
     if !decided.degraded.is_empty() {
         counter!("tactful_decisions_degraded_total").increment(1);

@@ -89,10 +89,10 @@ impl Engine {
 }
 
 /// One batch being checked.
-struct Intake<'a> {
+pub(crate) struct Intake<'a> {
     engine: &'a Engine,
-    ruleset: &'a Ruleset,
-    now_ms: i64,
+    pub(crate) ruleset: &'a Ruleset,
+    pub(crate) now_ms: i64,
 }
 
 impl Intake<'_> {
@@ -101,7 +101,12 @@ impl Intake<'_> {
             Some(v1::ingest_item::Item::Event(event)) => self.event(event),
             Some(v1::ingest_item::Item::ExternalDecision(decision)) => self.external_decision(decision),
             Some(v1::ingest_item::Item::Outcome(outcome)) => self.outcome(outcome),
-            None => Err(refusal("ITEM_EMPTY", "item", "is not set: give an event, a decision or an outcome")),
+            Some(v1::ingest_item::Item::Consent(consent)) => self.consent(consent),
+            Some(v1::ingest_item::Item::Fact(fact)) => self.fact(fact),
+            None => {
+                let message = "is not set: give an event, a decision, an outcome, a fact or a consent";
+                Err(refusal("ITEM_EMPTY", "item", message))
+            }
         }
     }
 
@@ -147,7 +152,7 @@ impl Intake<'_> {
     }
 
     /// A channel of the catalogue, or none.
-    fn known_channel(&self, channel: &str) -> Result<(), Refusal> {
+    pub(crate) fn known_channel(&self, channel: &str) -> Result<(), Refusal> {
         let channels = self.ruleset.catalog.channel.iter().map(|channel| channel.id.as_str());
         if channel.is_empty() || channels.clone().any(|known| known == channel) {
             return Ok(());
@@ -294,7 +299,7 @@ impl Intake<'_> {
         })
     }
 
-    fn time(&self, field: &'static str, time: Option<&Timestamp>) -> Result<i64, Refusal> {
+    pub(crate) fn time(&self, field: &'static str, time: Option<&Timestamp>) -> Result<i64, Refusal> {
         event_ms(field, time, self.now_ms)
     }
 }
@@ -329,7 +334,7 @@ fn anonymous_id(kind: v1::EventType, id: &str) -> Result<String, Refusal> {
     Ok(id.into_owned())
 }
 
-fn refusal(reason: &'static str, field: &str, message: &str) -> Refusal {
+pub(crate) fn refusal(reason: &'static str, field: &str, message: &str) -> Refusal {
     Refusal { reason, field: field.into(), message: message.into() }
 }
 
@@ -346,11 +351,11 @@ impl From<Refusal> for FieldError {
 }
 
 /// The name that a mistyped one stands for, or else what to do.
-fn meant<'a>(name: &str, known: impl Iterator<Item = &'a str>, otherwise: &str) -> String {
+pub(crate) fn meant<'a>(name: &str, known: impl Iterator<Item = &'a str>, otherwise: &str) -> String {
     tactful_core::layout::nearest(name, known).map_or_else(|| otherwise.into(), |near| format!("did you mean {near}?"))
 }
 
-fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 

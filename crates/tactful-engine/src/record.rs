@@ -2,8 +2,8 @@
 
 use tactful_core::catalog::OutcomeName;
 use tactful_core::hash;
-use tactful_core::state::{Chosen, EventKind, LinkKind, LinkStated, Value};
-use tactful_proto::storage::{EventBody, FoldChosen, LinkBody, Property};
+use tactful_core::state::{Chosen, ConsentGiven, EventKind, FactTold, LinkKind, LinkStated, Value};
+use tactful_proto::storage::{ConsentBody, EventBody, FactBody, FoldChosen, LinkBody, Property};
 use tactful_proto::v1;
 
 /// Domains of message hashes: equal ids of two kinds are two messages.
@@ -15,6 +15,8 @@ pub(crate) enum Domain {
     Capture = 4,
     Decision = 5,
     Link = 8,
+    Consent = 9,
+    Fact = 10,
 }
 
 /// Hash that names a producer's message; 0 for an empty id, which is never taken for a repeat.
@@ -82,6 +84,30 @@ pub(crate) fn outcome_name(outcome: v1::OutcomeType) -> Option<OutcomeName> {
 /// Chosen slots as the core reads them.
 pub(crate) fn chosen(chosen: &[FoldChosen]) -> Vec<Chosen<'_>> {
     chosen.iter().map(|slot| Chosen { action: &slot.action_id, channel: &slot.channel }).collect()
+}
+
+/// A consent as the core reads it.
+pub(crate) fn consent_given(consent: &ConsentBody) -> ConsentGiven<'_> {
+    ConsentGiven {
+        purpose: &consent.purpose,
+        allowed: consent.allowed,
+        source: &consent.source,
+        text_version: &consent.text_version,
+        time_ms: consent.event_ms,
+    }
+}
+
+/// A fact as the core reads it.
+pub(crate) fn fact_told(fact: &FactBody) -> FactTold<'_> {
+    FactTold {
+        key: &fact.key,
+        value: fact.value.as_ref().and_then(value),
+        purpose: &fact.purpose,
+        expires_ms: Some(fact.expire_ms).filter(|ms| *ms != 0),
+        time_ms: fact.event_ms,
+        channel: &fact.channel,
+        source: &fact.source,
+    }
 }
 
 /// Floats as bytes, little endian.

@@ -4,8 +4,10 @@
 use prost_types::Timestamp;
 use tactful_core::decide::{Explain, RequestText};
 use tactful_core::layout::FieldKind;
-use tactful_core::state::{InteractionKind, MatterReading, MatterState, ReadingState, Value};
-use tactful_engine::{CustomerContext, FeatureLine, TimelineEntry};
+use tactful_core::state::{
+    ConsentState, FactReading, FactState, FactValue, InteractionKind, MatterReading, MatterState, ReadingState, Value,
+};
+use tactful_engine::{ConsentLine, CustomerContext, FeatureLine, TimelineEntry};
 use tactful_proto::v1;
 use tactful_proto::v1::value::Kind;
 
@@ -47,6 +49,8 @@ pub(crate) fn context_response(subject_id: String, context: CustomerContext) -> 
         timeline: context.timeline.into_iter().map(interaction).collect(),
         open_matters: context.open_matters.into_iter().map(matter).collect(),
         confirmed_matters: context.confirmed_matters.into_iter().map(matter).collect(),
+        consents: context.consents.into_iter().map(consent).collect(),
+        facts: context.facts.into_iter().map(fact).collect(),
         feature_watermark: (context.watermark_ms > 0).then(|| timestamp(context.watermark_ms)),
         server_time: Some(timestamp(context.now_ms)),
         subject_ids: context.subject_ids,
@@ -117,6 +121,46 @@ fn matter(reading: MatterReading) -> v1::Matter {
         reopenings: reading.reopenings as i32,
         channel: reading.channel,
         sessions: reading.sessions as i32,
+    }
+}
+
+fn consent(line: ConsentLine) -> v1::ConsentReading {
+    let state = match line.state {
+        ConsentState::Default => v1::ConsentState::Default,
+        ConsentState::Recorded => v1::ConsentState::Recorded,
+        ConsentState::Forgotten => v1::ConsentState::Forgotten,
+    };
+    v1::ConsentReading {
+        purpose: line.purpose,
+        allowed: line.allowed,
+        state: state.into(),
+        source: line.source,
+        text_version: line.text_version,
+        event_time: line.time_ms.map(timestamp),
+    }
+}
+
+fn fact(reading: FactReading) -> v1::FactReading {
+    let state = match reading.state {
+        FactState::Present => v1::FactState::Present,
+        FactState::Expired => v1::FactState::Expired,
+        FactState::Denied => v1::FactState::Denied,
+    };
+    let kind = |value| match value {
+        FactValue::Number(number) => Kind::Number(number),
+        FactValue::Text(text) => Kind::Text(text),
+        FactValue::Flag(flag) => Kind::Flag(flag),
+    };
+    v1::FactReading {
+        key: reading.key,
+        value: reading.value.map(|value| v1::Value { kind: Some(kind(value)) }),
+        state: state.into(),
+        channel: reading.channel,
+        source: reading.source,
+        purpose: reading.purpose,
+        told_time: Some(timestamp(reading.time_ms)),
+        expire_time: reading.expires_s.map(|seconds| timestamp(seconds * 1_000)),
+        declared: reading.declared,
     }
 }
 

@@ -9,6 +9,7 @@ use tonic::{Request, Response, Status};
 
 use crate::admission::Deadline;
 use crate::convert::context_response;
+use crate::decision::wait_until;
 use crate::status;
 
 /// Reads and links customers.
@@ -44,6 +45,26 @@ impl CustomerService for Customers {
         let position =
             self.state(LinkCommand { message_id, subject_id, other_id, event_time, source, linked: false }).await?;
         Ok(Response::new(v1::UnlinkResponse { position }))
+    }
+
+    async fn set_consent(
+        &self,
+        request: Request<v1::SetConsentRequest>,
+    ) -> Result<Response<v1::SetConsentResponse>, Status> {
+        let deadline = Deadline::check(&request)?;
+        let request = request.into_inner();
+        let consent = v1::Consent {
+            message_id: request.message_id,
+            subject_id: request.subject_id,
+            purpose: request.purpose,
+            allowed: request.allowed,
+            source: request.source,
+            text_version: request.text_version,
+            event_time: request.event_time,
+        };
+        let position = self.engine.set_consent(consent, wait_until(deadline)).await;
+        let position = position.map_err(|error| status::from_engine(&error))?;
+        Ok(Response::new(v1::SetConsentResponse { position }))
     }
 }
 

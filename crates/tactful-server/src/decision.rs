@@ -56,6 +56,7 @@ impl Decisions {
             request_id: &request.request_id,
             matter_id: &request.matter_id,
             live: request.mode() != v1::Mode::Test,
+            non_personal: request.non_personal,
             behind,
             encoded,
         };
@@ -76,9 +77,16 @@ impl Decisions {
         if request.min_position.is_empty() {
             return Ok(None);
         }
-        let until = deadline.map_or_else(|| Instant::now() + REACH_MAX, |deadline| deadline - DECIDE_TIME);
-        self.engine.reach(&request.min_position, until).await.map_err(|error| status::from_engine(&error))
+        self.engine
+            .reach(&request.min_position, wait_until(deadline))
+            .await
+            .map_err(|error| status::from_engine(&error))
     }
+}
+
+/// How long a call may wait for a position.
+pub(crate) fn wait_until(deadline: Option<Instant>) -> Instant {
+    deadline.map_or_else(|| Instant::now() + REACH_MAX, |deadline| deadline - DECIDE_TIME)
 }
 
 /// The request for the record, which names the subject itself; what it waited for has had its effect.

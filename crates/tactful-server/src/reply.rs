@@ -2,7 +2,9 @@
 
 use prost::Message;
 use prost::encoding::string;
-use tactful_core::decide::{PlacementDecision, PlacementReason, Scored, Selection, Shown, Skipped, Stage, Trace};
+use tactful_core::decide::{
+    Basis, PlacementDecision, PlacementReason, Scored, Selection, Shown, Skipped, Stage, Trace,
+};
 use tactful_core::score::Source;
 use tactful_engine::Decided;
 use tactful_proto::{Encoded, put_bytes, put_head, v1};
@@ -40,6 +42,11 @@ fn rest(decided: &Decided) -> v1::DecideResponse {
         degraded_reasons: decided.degraded.iter().map(|code| (*code).into()).collect(),
         server_time: Some(timestamp(decided.now_ms)),
         cold_start: decision.cold_start,
+        basis: match decision.basis {
+            Basis::Personal => v1::Basis::Personal,
+            Basis::NonPersonal => v1::Basis::NonPersonal,
+        }
+        .into(),
         selection: match decision.selection {
             Selection::Best => v1::Selection::Best,
             Selection::Holdout => v1::Selection::Holdout,

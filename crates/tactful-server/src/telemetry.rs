@@ -37,7 +37,7 @@ pub(crate) async fn upkeep(stopped: impl Future<Output = ()>) {
 }
 
 fn describe() {
-    describe_counter!("tactful_decisions_total", "Live decisions by outcome: personalised or empty.");
+    describe_counter!("tactful_decisions_total", "Live decisions by outcome: personalised, non_personal or empty.");
     describe_counter!("tactful_decisions_degraded_total", "Decisions made while something was missing.");
     describe_counter!("tactful_decisions_unlogged_total", "Decisions served without a record.");
     describe_histogram!("tactful_decision_duration_seconds", "Time from decoded request to reply.");

@@ -5,8 +5,9 @@ mod args;
 mod value;
 
 pub(crate) use args::{
-    CatalogCheckArgs, ContextArgs, DeadListArgs, DeadRetryArgs, DecideArgs, DemoArgs, ExplainLevel,
-    ExportDecisionsArgs, ExportFormat, IngestArgs, LinkArgs, LoadArgs, OnError, ServeArgs, ShowArgs, TrainArgs,
+    CatalogCheckArgs, ConsentArgs, ConsentWord, ContextArgs, DeadListArgs, DeadRetryArgs, DecideArgs, DemoArgs,
+    ExplainLevel, ExportDecisionsArgs, ExportFormat, FactArgs, IngestArgs, LinkArgs, LoadArgs, OnError, ServeArgs,
+    ShowArgs, TrainArgs,
 };
 pub(crate) use value::Assignment;
 
@@ -74,6 +75,12 @@ pub(crate) enum Command {
     /// Say that two subject ids are not one customer any more
     #[command(after_help = args::UNLINK_EXAMPLES)]
     Unlink(LinkArgs),
+    /// Record what a customer allows or denies
+    #[command(after_help = args::CONSENT_EXAMPLES)]
+    Consent(ConsentArgs),
+    /// Record what a customer told, once for every channel
+    #[command(after_help = args::FACT_EXAMPLES)]
+    Fact(FactArgs),
     /// Work on the catalogue of features, actions and rules
     #[command(subcommand)]
     Catalog(CatalogCommand),
@@ -162,8 +169,9 @@ mod tests {
             }
         }
         assert_eq!(
-            leaves, 14,
-            "demo, serve, decide, ingest, context, link, unlink, check, train, load, show, decisions, list, retry"
+            leaves, 16,
+            "demo, serve, decide, ingest, context, link, unlink, consent, fact, check, train, load, show, decisions, \
+             list, retry"
         );
     }
 

@@ -1,10 +1,12 @@
 //! Commands that talk to a running server, and how they reach it. They hold no state and no rule:
 //! what is right or wrong is the server's word, rendered for a human.
 
+pub(crate) mod consent;
 pub(crate) mod context;
 pub(crate) mod dead;
 pub(crate) mod decide;
 pub(crate) mod export;
+pub(crate) mod fact;
 pub(crate) mod ingest;
 pub(crate) mod link;
 pub(crate) mod model;

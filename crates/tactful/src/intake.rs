@@ -147,6 +147,8 @@ fn item(entry: &IntakeEntry, mapping: Option<&Mapping>) -> Result<Option<IngestI
     let message_id = match &mut item.item {
         Some(Item::Event(event)) => Some(&mut event.message_id),
         Some(Item::Outcome(outcome)) => Some(&mut outcome.message_id),
+        Some(Item::Consent(consent)) => Some(&mut consent.message_id),
+        Some(Item::Fact(fact)) => Some(&mut fact.message_id),
         // It has an id in any case.
         Some(Item::ExternalDecision(_)) | None => None,
     };

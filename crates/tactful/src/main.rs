@@ -33,9 +33,11 @@ fn dispatch(global: &Global, command: Command) -> Result<ExitCode> {
     match command {
         Command::Decide(args) => block_on(client::decide::run(global, &args)),
         Command::Ingest(args) => block_on(client::ingest::run(global, &args)),
+        Command::Consent(args) => block_on(client::consent::run(global, &args)),
         Command::Context(args) => block_on(client::context::run(global, &args)),
         Command::Link(args) => block_on(client::link::link(global, &args)),
         Command::Unlink(args) => block_on(client::link::unlink(global, &args)),
+        Command::Fact(args) => block_on(client::fact::run(global, &args)),
         Command::Export(ExportCommand::Decisions(args)) => block_on(client::export::run(global, &args)),
         Command::Model(ModelCommand::Train(args)) => block_on(client::model::train(global, &args)),
         Command::Model(ModelCommand::Load(args)) => block_on(client::model::load(global, &args)),

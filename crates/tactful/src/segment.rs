@@ -1,5 +1,5 @@
 //! One JSON line to one item of an ingest batch: the Segment shape (identify, track, page, screen,
-//! group, alias) and two line types of our own, decisions and outcomes of somebody else's policy.
+//! group, alias) and line types of our own: decisions and outcomes of somebody else's policy, facts, consents.
 //! A line that does not fit is refused with the field at fault; nothing is guessed or cut short. Lines of another
 //! shape are read by a declared [`Mapping`].
 
@@ -9,6 +9,7 @@ mod external;
 mod fields;
 mod mapping;
 mod properties;
+mod said;
 mod shape;
 
 pub(crate) use fields::protobuf_time;
@@ -53,7 +54,8 @@ impl fmt::Display for Refused {
 }
 
 /// What `type` may say.
-const TYPES: [&str; 8] = ["identify", "track", "page", "screen", "group", "alias", "decision", "outcome"];
+const TYPES: [&str; 10] =
+    ["identify", "track", "page", "screen", "group", "alias", "decision", "outcome", "fact", "consent"];
 
 /// Reads one line.
 ///
@@ -62,7 +64,7 @@ const TYPES: [&str; 8] = ["identify", "track", "page", "screen", "group", "alias
 pub(crate) fn item(line: &[u8]) -> Result<IngestItem, Refused> {
     let object = object(line)?;
     let fields = Fields::new(&object);
-    let item = match fields.required("type", "one of identify, track, page, screen, group, alias, decision, outcome")? {
+    let item = match fields.required("type", &format!("one of {}", TYPES.join(", ")))? {
         "identify" => Item::Event(event(&fields, EventType::Identify)?),
         "track" => Item::Event(event(&fields, EventType::Track)?),
         "page" => Item::Event(event(&fields, EventType::Page)?),
@@ -71,6 +73,8 @@ pub(crate) fn item(line: &[u8]) -> Result<IngestItem, Refused> {
         "alias" => Item::Event(event(&fields, EventType::Alias)?),
         "decision" => Item::ExternalDecision(external::decision(&fields)?),
         "outcome" => Item::Outcome(external::outcome(&fields)?),
+        "fact" => Item::Fact(said::fact(&fields)?),
+        "consent" => Item::Consent(said::consent(&fields)?),
         other => return Err(Refused::field("type", unknown(other, &TYPES))),
     };
     Ok(IngestItem { item: Some(item) })

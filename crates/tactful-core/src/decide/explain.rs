@@ -121,8 +121,7 @@ impl Asker<'_> {
         }
         let purpose = self.ruleset.actions[action].purpose;
         if self.view.purposes & (1 << purpose) == 0 {
-            let name = &self.ruleset.schema.purposes()[purpose];
-            return (Stage::Purpose, None, format!("the customer has not allowed the purpose {name}"));
+            return (Stage::Purpose, None, self.denied(purpose));
         }
         let valid = |(_, from, until): &&(ActionIx, i64, i64)| !(*from..*until).contains(&self.now_ms);
         if self.ruleset.validity.iter().filter(|(limited, _, _)| *limited == action).any(|entry| valid(&entry)) {
@@ -135,6 +134,15 @@ impl Asker<'_> {
             return (Stage::Score, None, detail);
         }
         self.outcome(action, scored)
+    }
+
+    fn denied(&self, purpose: usize) -> String {
+        let name = &self.ruleset.schema.purposes()[purpose];
+        if self.view.recorded >> purpose & 1 == 1 {
+            format!("the customer denied the purpose {name}")
+        } else {
+            format!("the purpose {name} is denied until the customer allows it")
+        }
     }
 
     fn not_a_candidate(&self, action: ActionIx) -> Option<String> {

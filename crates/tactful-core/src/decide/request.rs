@@ -6,6 +6,11 @@ use crate::limits::{CANDIDATES_MAX, COUNT_MAX, ID_BYTES_MAX, PLACEMENTS_MAX, PRO
 use crate::ruleset::{ActionIx, PlacementIx, Ruleset};
 use crate::state::Value;
 
+/// Where features are.
+const CUSTOMER: &str = "customer";
+/// How an override names a fact.
+const FACT: &str = "fact.";
+
 /// How much of the why and why-not a decision carries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Explain {
@@ -30,7 +35,7 @@ pub struct RequestText<'a> {
     pub placements: Vec<(&'a str, i64)>,
     /// Context fields by name.
     pub context: Vec<ContextValue<'a>>,
-    /// Features by name, to be read with these values instead of the stored ones.
+    /// Features by name, and facts as `fact.<key>`, to be read with these values instead of the stored ones.
     pub overrides: Vec<ContextValue<'a>>,
     /// If not empty, only these compete.
     pub candidates: Vec<&'a str>,
@@ -80,7 +85,7 @@ impl Request {
         resolver.subject_id(text.subject_id);
         let placements = resolver.placements(&text.placements);
         let mut values = resolver.values("context", "context", &text.context);
-        values.extend(resolver.values("profile_overrides", "customer", &text.overrides));
+        values.extend(resolver.values("profile_overrides", CUSTOMER, &text.overrides));
         resolver.bound("candidate_actions", text.candidates.len(), CANDIDATES_MAX);
         resolver.bound("excluded_actions", text.excluded.len(), CANDIDATES_MAX);
         if !resolver.errors.is_empty() {
@@ -205,7 +210,11 @@ impl Resolver<'_> {
     fn value(&mut self, prefix: &str, name: &str, value: Value<'_>) -> Result<(FieldIx, f32), String> {
         let layout = &self.ruleset.layout;
         self.name.clear();
-        self.name.extend([prefix, ".", name]);
+        if prefix == CUSTOMER && name.starts_with(FACT) {
+            self.name.push_str(name);
+        } else {
+            self.name.extend([prefix, ".", name]);
+        }
         let full = &self.name;
         let Some(index) = layout.index(full) else {
             let hint = layout.nearest(full).map_or_else(String::new, |near| format!(": did you mean {near}?"));

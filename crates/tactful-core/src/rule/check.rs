@@ -292,9 +292,16 @@ impl<'a> Checker<'a> {
     fn unknown_field(&self, name: &str, offset: usize) -> ExprError {
         let ending = format!(".{name}");
         let full = self.layout.fields().iter().map(|field| field.name.as_str()).find(|full| full.ends_with(&ending));
-        let hint = match full.or_else(|| self.layout.nearest(name)) {
-            Some(near) => format!("did you mean {near}?"),
-            None => "fields are features (customer.x), context (context.x), matter.x and contact.x".into(),
+        let hint = match (full.or_else(|| self.layout.nearest(name)), name.strip_prefix("fact.")) {
+            (Some(near), _) => format!("did you mean {near}?"),
+            (None, Some(key)) => {
+                format!(
+                    "rules read declared facts only: add [[fact]] with key = \"{key}\" and its kind to the catalogue"
+                )
+            }
+            (None, None) => {
+                "fields are features (customer.x), context (context.x), facts (fact.x), matter.x and contact.x".into()
+            }
         };
         ExprError::new(offset, format!("unknown field {name}"), hint)
     }

@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use super::{Arithmetic, Expr, MaskIndex, Node, Operand, Program, RuleSpec, Truth, passes};
 use crate::layout::{Field, FieldKind, Layout};
 
-const NUMBERS: [&str; 3] = ["customer.age", "customer.spend", "contact.shown_24h"];
-const BOOLS: [&str; 2] = ["customer.vip", "matter.fault.open"];
-const CATEGORIES: [&str; 2] = ["customer.tier", "context.tier"];
+const NUMBERS: [&str; 4] = ["customer.age", "customer.spend", "contact.shown_24h", "fact.rooms"];
+const BOOLS: [&str; 3] = ["customer.vip", "matter.fault.open", "fact.moves"];
+const CATEGORIES: [&str; 3] = ["customer.tier", "context.tier", "fact.tier"];
 const WORDS: [&str; 3] = ["bronze", "silver", "gold"];
 /// Literals: few, so that values hit them, and sums and products of them are exact in f32.
 const LITERALS: [&str; 9] = ["-2.0", "-1.0", "-0.5", "0.0", "0.5", "1.0", "2.0", "3.0", "18.0"];
@@ -141,7 +141,11 @@ fn vector() -> impl Strategy<Value = Vec<f32>> {
     ];
     let flag = prop::sample::select(&[0.0, 1.0, f32::NAN][..]);
     let word = prop::sample::select(&[0.0, 1.0, 2.0, f32::NAN][..]);
-    (prop::collection::vec(number, 3), prop::collection::vec(flag, 2), prop::collection::vec(word, 2))
+    (
+        prop::collection::vec(number, NUMBERS.len()),
+        prop::collection::vec(flag, BOOLS.len()),
+        prop::collection::vec(word, CATEGORIES.len()),
+    )
         .prop_map(|(numbers, flags, words)| [numbers, flags, words].concat())
 }
 
@@ -150,7 +154,11 @@ fn exact_vector() -> impl Strategy<Value = Vec<f32>> {
     let number = prop::sample::select(&LITERALS[..]).prop_map(|literal| literal.parse::<f32>().unwrap());
     let flag = prop::sample::select(&[0.0, 1.0][..]);
     let word = prop::sample::select(&[0.0, 1.0, 2.0][..]);
-    (prop::collection::vec(number, 3), prop::collection::vec(flag, 2), prop::collection::vec(word, 2))
+    (
+        prop::collection::vec(number, NUMBERS.len()),
+        prop::collection::vec(flag, BOOLS.len()),
+        prop::collection::vec(word, CATEGORIES.len()),
+    )
         .prop_map(|(numbers, flags, words)| [numbers, flags, words].concat())
 }
 
@@ -218,14 +226,19 @@ fn interpreter_context(fields: &[f32]) -> cel::Context<'static, 'static> {
     let customer = vec![
         ("age", float(fields[0])),
         ("spend", float(fields[1])),
-        ("vip", cel::Value::Bool(fields[3] != 0.0)),
-        ("tier", text(fields[5])),
+        ("vip", cel::Value::Bool(fields[4] != 0.0)),
+        ("tier", text(fields[7])),
     ];
     context.add_variable_from_value("customer", map(customer));
     context.add_variable_from_value("contact", map(vec![("shown_24h", float(fields[2]))]));
-    let fault = map(vec![("open", cel::Value::Bool(fields[4] != 0.0))]);
+    let fault = map(vec![("open", cel::Value::Bool(fields[5] != 0.0))]);
     context.add_variable_from_value("matter", map(vec![("fault", fault)]));
-    context.add_variable_from_value("context", map(vec![("tier", text(fields[6]))]));
+    context.add_variable_from_value("context", map(vec![("tier", text(fields[8]))]));
+    let moves = cel::Value::Bool(fields[6] != 0.0);
+    context.add_variable_from_value(
+        "fact",
+        map(vec![("rooms", float(fields[3])), ("moves", moves), ("tier", text(fields[9]))]),
+    );
     context
 }
 
@@ -303,7 +316,7 @@ proptest! {
         let text = mutated(&source, &edits);
         match Expr::parse(&text, &layout()) {
             Ok(expr) => {
-                let _ = Program::compile(&expr).eval(&[0.0; 7]);
+                let _ = Program::compile(&expr).eval(&[0.0; 10]);
             }
             Err(error) => {
                 prop_assert!(error.offset <= text.len() && text.is_char_boundary(error.offset), "{}: {:?}", text, error);

@@ -73,7 +73,7 @@ impl<'a> Reader<'a> {
 
 /// A text with its length; texts are bounded to 65,535 bytes long before they get here.
 pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
-    let length = u16::try_from(text.len()).expect("texts of the state are at most 256 bytes long");
+    let length = u16::try_from(text.len()).expect("texts of the state have less than 1,024 bytes");
     out.extend_from_slice(&length.to_le_bytes());
     out.extend_from_slice(text.as_bytes());
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::catalog::{PathStep, Problem};
+use crate::layout::nearest;
 use crate::limits::ID_BYTES_MAX;
 
 /// The place under check: an element of a list of the catalogue.
@@ -57,6 +58,18 @@ impl At<'_> {
         if !taken.insert(name) {
             self.refuse(key, format!("\"{name}\" is declared twice"), "rename or remove one");
         }
+    }
+
+    /// Index of a purpose; notes one that is not declared.
+    pub(crate) fn known_purpose(&mut self, name: &str, purposes: &[String]) -> Option<usize> {
+        let found = purposes.iter().position(|purpose| purpose == name);
+        if found.is_none() {
+            let hint = nearest(name, purposes.iter().map(String::as_str));
+            let hint =
+                hint.map_or_else(|| "declare it as a purpose".to_owned(), |near| format!("did you mean \"{near}\"?"));
+            self.refuse("purpose", format!("unknown purpose \"{name}\""), &hint);
+        }
+        found
     }
 
     fn length(&mut self, key: &'static str, text: &str) {

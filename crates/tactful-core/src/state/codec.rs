@@ -5,7 +5,9 @@
 //! are bounded, and what points nowhere is malformed.
 
 use super::bytes::{Malformed, Reader, put_count, put_text};
+use super::consent::{CONSENT_LEAST, Consent, Consents};
 use super::entry::OUTCOMES;
+use super::fact::{FACT_LEAST, Fact, Facts};
 use super::links::{Link, LinkKind, Links};
 use super::matters::{Matter, Matters, Transition, TransitionKind};
 use super::names::Table;
@@ -14,7 +16,7 @@ use super::{EventKind, Names, Row, Schema, Slot};
 use crate::limits::{CONTACTS_MAX, INTERACTIONS_MAX, LINKS_MAX, MATTERS_MAX, TRANSITIONS_MAX};
 
 /// Changes whenever the same state gives other bytes.
-pub const STATE_FORMAT: u32 = 2;
+pub const STATE_FORMAT: u32 = 3;
 
 /// Bytes of an interaction, a contact and a transition.
 const INTERACTION: usize = 16;
@@ -88,6 +90,11 @@ fn encode_side(side: &Side, out: &mut Vec<u8>) {
     if let Some(links) = &side.links {
         encode_links(links, out);
     }
+    out.push(u8::from(side.consents.is_some()));
+    if let Some(consents) = &side.consents {
+        consents.encode(out, Consent::encode);
+    }
+    side.facts.encode(out, Fact::encode);
 }
 
 fn decode_side(schema: &Schema, bytes: &mut Reader<'_>) -> Result<Side, Malformed> {
@@ -116,6 +123,12 @@ fn decode_side(schema: &Schema, bytes: &mut Reader<'_>) -> Result<Side, Malforme
         1 => Some(Box::new(decode_links(bytes)?)),
         _ => return Err(Malformed("holds a row with an unknown part")),
     };
+    side.consents = match bytes.u8()? {
+        0 => None,
+        1 => Some(Box::new(Consents::decode(bytes, CONSENT_LEAST, Consent::decode)?)),
+        _ => return Err(Malformed("holds a row with an unknown part")),
+    };
+    side.facts = Facts::decode(bytes, FACT_LEAST, Fact::decode)?;
     Ok(side)
 }
 
@@ -259,6 +272,7 @@ impl Names {
                 0 => &mut names.events,
                 1 => &mut names.channels,
                 2 => &mut names.actions,
+                3 => &mut names.sources,
                 NAMES_END => return Ok(names),
                 _ => return Err(Malformed("holds a name of an unknown kind")),
             };
@@ -269,8 +283,8 @@ impl Names {
         }
     }
 
-    fn tables(&self) -> [&Table; 3] {
-        [&self.events, &self.channels, &self.actions]
+    fn tables(&self) -> [&Table; 4] {
+        [&self.events, &self.channels, &self.actions, &self.sources]
     }
 }
 

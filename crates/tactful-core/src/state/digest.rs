@@ -1,7 +1,7 @@
 //! Digests of rows: sums of keyed hashes, so that a partition's digest needs no order of its rows.
 //!
 //! `content` covers what is the same under permutation: exact slots, matters and their transitions
-//! with channels by name, and links. `state` covers everything. It refuses to hash ids of names: those depend on
+//! with channels by name, links, consents and facts. `state` covers everything. It refuses to hash ids of names: those depend on
 //! the order of the log. (Channels beyond the table of names read "(other)"; which ones do depends on
 //! the order.)
 
@@ -19,7 +19,7 @@ const STATE: u64 = 2;
 pub struct Digest {
     /// Everything: equal for the same entries in the same order.
     pub state: u64,
-    /// Exact slots, matters and links: equal for the same entries in any order.
+    /// Exact slots, matters, links, consents and facts: equal for the same entries in any order.
     pub content: u64,
 }
 
@@ -51,6 +51,8 @@ pub fn digest(schema: &Schema, names: &Names, subject_id: &str, row: &Row) -> Di
     write_exact(schema, row, &mut bytes);
     write_matters(schema, names, row, &mut bytes);
     write_links(row, &mut bytes);
+    write_consents(row, &mut bytes);
+    write_facts(names, row, &mut bytes);
     let content = hash::keyed(CONTENT, bytes.as_bytes());
     write_rest(names, row, &mut bytes);
     Digest { state: hash::keyed(STATE, bytes.as_bytes()), content }
@@ -90,6 +92,37 @@ fn write_links(row: &Row, bytes: &mut Canonical) {
     let (time_ms, other) = links.floor().unwrap_or_default();
     bytes.number(time_ms as u64);
     bytes.text(other);
+}
+
+fn write_consents(row: &Row, bytes: &mut Canonical) {
+    let Some(consents) = row.consents() else { return bytes.number(0) };
+    bytes.number(consents.list().len() as u64);
+    for consent in consents.list() {
+        bytes.text(&consent.purpose);
+        bytes.number(consent.time_ms as u64);
+        bytes.number(u64::from(consent.allowed));
+        bytes.text(&consent.source);
+        bytes.text(&consent.text_version);
+    }
+    let (time_ms, key) = consents.floor();
+    bytes.number(time_ms as u64);
+    bytes.number(u64::from(key));
+}
+
+fn write_facts(names: &Names, row: &Row, bytes: &mut Canonical) {
+    let Some(facts) = row.facts() else { return bytes.number(0) };
+    bytes.number(facts.list().len() as u64);
+    for fact in facts.list() {
+        let (text, numbers) = fact.digested();
+        bytes.text(text);
+        numbers.into_iter().for_each(|number| bytes.number(number));
+        let (channel, source) = fact.names();
+        bytes.text(names.channels.text(channel));
+        bytes.text(names.sources.text(source));
+    }
+    let (time_ms, key) = facts.floor();
+    bytes.number(time_ms as u64);
+    bytes.number(u64::from(key));
 }
 
 fn write_rest(names: &Names, row: &Row, bytes: &mut Canonical) {

@@ -1,4 +1,4 @@
-//! What the fold takes in: events, decisions and outcomes, borrowed from whoever decoded them.
+//! What the fold takes in: events, decisions, outcomes, consents and facts, borrowed from whoever decoded them.
 //!
 //! Entries are already checked: times within limits, ids and texts bounded, duplicates dropped.
 //! This file refuses to know any wire format.
@@ -98,6 +98,40 @@ pub struct LinkStated<'a> {
     pub kind: LinkKind,
 }
 
+/// A purpose allowed or denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsentGiven<'a> {
+    /// Which purpose.
+    pub purpose: &'a str,
+    /// True if it is allowed, false if it is denied.
+    pub allowed: bool,
+    /// Where it was said; may be empty.
+    pub source: &'a str,
+    /// Version of the text that the customer saw; may be empty.
+    pub text_version: &'a str,
+    /// When it was said, in Unix milliseconds.
+    pub time_ms: i64,
+}
+
+/// Something that the customer told, or took back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FactTold<'a> {
+    /// What it is about.
+    pub key: &'a str,
+    /// What was told; none takes back what was told before.
+    pub value: Option<Value<'a>>,
+    /// Purpose that it was told for; empty for `service`.
+    pub purpose: &'a str,
+    /// From when on it does not hold, in Unix milliseconds; none for the time that the catalogue says.
+    pub expires_ms: Option<i64>,
+    /// When it was told, in Unix milliseconds.
+    pub time_ms: i64,
+    /// Channel; may be empty.
+    pub channel: &'a str,
+    /// Where it comes from; may be empty.
+    pub source: &'a str,
+}
+
 /// One entry of a customer's log.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Entry<'a> {
@@ -109,6 +143,10 @@ pub enum Entry<'a> {
     Outcome(OutcomeSeen<'a>),
     /// Half of a link, or of its end.
     Link(LinkStated<'a>),
+    /// A consent or its withdrawal.
+    Consent(ConsentGiven<'a>),
+    /// A fact, or its retraction.
+    Fact(FactTold<'a>),
 }
 
 impl Entry<'_> {
@@ -120,6 +158,8 @@ impl Entry<'_> {
             Self::Decision(decision) => decision.time_ms,
             Self::Outcome(outcome) => outcome.time_ms,
             Self::Link(link) => link.time_ms,
+            Self::Consent(consent) => consent.time_ms,
+            Self::Fact(fact) => fact.time_ms,
         }
     }
 }

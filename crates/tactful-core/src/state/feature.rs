@@ -144,13 +144,7 @@ pub(crate) fn compile(def: &FeatureDef, purposes: &[String], actions: &[&str], a
         let hint = "take a windowed_count or a decayed aggregate";
         at.refuse("max_age", format!("a {} keeps no time of its evidence", aggregate_name(def.aggregate)), hint);
     }
-    let purpose = purposes.iter().position(|purpose| *purpose == def.purpose);
-    if purpose.is_none() {
-        let hint = nearest(&def.purpose, purposes.iter().map(String::as_str));
-        let hint =
-            hint.map_or_else(|| "declare it as a purpose".to_owned(), |near| format!("did you mean \"{near}\"?"));
-        at.refuse("purpose", format!("unknown purpose \"{}\"", def.purpose), &hint);
-    }
+    let purpose = at.known_purpose(&def.purpose, purposes);
     let (source, rule, purpose) = (source?, rule?, purpose?);
     (at.problems.len() == before).then(|| Feature {
         name: def.name.clone(),

@@ -4,7 +4,9 @@
 //! whole: entries come checked, a feature that cannot use an entry stays as it was, and what was
 //! left out is counted.
 
-use super::entry::{DecisionMade, Entry, Event, EventKind, OutcomeSeen, Value};
+use super::consent::Consent;
+use super::entry::{ConsentGiven, DecisionMade, Entry, Event, EventKind, FactTold, OutcomeSeen, Value};
+use super::fact::{Fact, Saying};
 use super::feature::{Condition, Feature, From, Source};
 use super::matters::{Transition, TransitionKind};
 use super::row::{Contact, Packed, PackedKind};
@@ -39,6 +41,8 @@ pub fn apply(schema: &Schema, names: &mut Names, row: &mut Row, entry: &Entry<'_
         Entry::Decision(decision) => fold.decision(names, decision),
         Entry::Outcome(outcome) => fold.outcome(names, outcome),
         Entry::Link(link) => fold.row.side_mut().links_mut().insert(link.other_id, link.time_ms, link.kind),
+        Entry::Consent(consent) => fold.consent(consent),
+        Entry::Fact(fact) => fold.fact(names, fact),
     }
     fold.applied
 }
@@ -113,6 +117,34 @@ impl Fold<'_> {
             let channel = names.channels.intern(outcome.channel);
             let action = names.actions.intern(outcome.action);
             self.contact(0, action, channel, PackedKind::Outcome(outcome.kind as u8));
+        }
+    }
+
+    fn consent(&mut self, given: &ConsentGiven<'_>) {
+        let said = Consent {
+            purpose: given.purpose.into(),
+            time_ms: given.time_ms,
+            allowed: given.allowed,
+            source: given.source.into(),
+            text_version: given.text_version.into(),
+        };
+        self.row.side_mut().consents.get_or_insert_default().insert(said, Consent::is_later);
+    }
+
+    fn fact(&mut self, names: &mut Names, told: &FactTold<'_>) {
+        let saying = Saying {
+            key: told.key,
+            purpose: told.purpose,
+            value: told.value,
+            // Beyond 32 bits it holds for good; before 1970 it never did.
+            expires_s: told.expires_ms.and_then(|ms| u32::try_from(ms.div_euclid(1_000).max(0)).ok()),
+            time_ms: told.time_ms,
+            channel: names.channels.intern(told.channel),
+            source: names.sources.intern(told.source),
+        };
+        match Fact::new(&saying) {
+            Some(fact) => self.row.side_mut().facts.insert(fact, |a, b| a.is_later(b, names)),
+            None => self.applied.unusable += 1,
         }
     }
 

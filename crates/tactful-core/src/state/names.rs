@@ -1,4 +1,4 @@
-//! Names kept once: event names, channels and actions become 16-bit ids, so that an interaction
+//! Names kept once: event names, channels, actions and sources become 16-bit ids, so that an interaction
 //! takes 16 bytes.
 //!
 //! One `Names` per partition; ids follow the order of the log. Each table holds 65,535 texts; what
@@ -24,6 +24,8 @@ pub struct Names {
     pub(crate) channels: Table,
     /// Actions.
     pub(crate) actions: Table,
+    /// Sources of facts.
+    pub(crate) sources: Table,
 }
 
 impl Names {
@@ -36,7 +38,7 @@ impl Names {
     /// How many names are held.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.events.len() + self.channels.len() + self.actions.len()
+        self.events.len() + self.channels.len() + self.actions.len() + self.sources.len()
     }
 
     /// Whether none is held.

@@ -6,8 +6,8 @@
 use crate::catalog::{Aggregate, Catalog, FeatureDef, MatterDef, OutcomeName, Unit};
 
 use super::{
-    Chosen, DecisionMade, Entry, Event, EventKind, LinkKind, LinkStated, MatterState, Names, OutcomeSeen, Row, Schema,
-    Value, apply,
+    Chosen, ConsentGiven, DecisionMade, Entry, Event, EventKind, FactTold, LinkKind, LinkStated, MatterState, Names,
+    OutcomeSeen, Row, Schema, Value, apply,
 };
 
 /// An entry that owns its texts.
@@ -39,6 +39,17 @@ pub(super) enum What {
     Link {
         other: String,
         kind: LinkKind,
+    },
+    Consent {
+        purpose: String,
+        allowed: bool,
+    },
+    /// No value takes it back.
+    Fact {
+        key: String,
+        value: Option<Property>,
+        /// After its time.
+        expires_s: Option<i64>,
     },
 }
 
@@ -92,6 +103,16 @@ impl Given {
             What::Link { other, kind } => {
                 let link = LinkStated { other_id: other, time_ms, kind: *kind };
                 apply(schema, names, row, &Entry::Link(link), self.received_ms)
+            }
+            What::Fact { key, value, expires_s } => {
+                let value = value.as_ref().map(borrowed);
+                let expires_ms = expires_s.map(|seconds| time_ms + seconds * 1_000);
+                let told = FactTold { key, value, purpose: "", expires_ms, time_ms, channel, source: "form" };
+                apply(schema, names, row, &Entry::Fact(told), self.received_ms)
+            }
+            What::Consent { purpose, allowed } => {
+                let consent = ConsentGiven { purpose, allowed: *allowed, source: channel, text_version: "v1", time_ms };
+                apply(schema, names, row, &Entry::Consent(consent), self.received_ms)
             }
         }
     }
@@ -185,7 +206,7 @@ fn value(def: &FeatureDef, entry: &Given) -> Option<f64> {
         Aggregate::Count | Aggregate::DecayedCount | Aggregate::SinceLast | Aggregate::WindowedCount
     ) || (def.aggregate == Aggregate::Flag && def.value.is_none() && def.trait_name.is_none());
     match &entry.what {
-        What::Decision { .. } | What::Link { .. } => None,
+        What::Decision { .. } | What::Link { .. } | What::Consent { .. } | What::Fact { .. } => None,
         What::Outcome { kind, action, value } => {
             let wanted = def.outcome == Some(*kind) && def.action.as_ref().is_none_or(|wanted| wanted == action);
             wanted.then_some(if counts { 1.0 } else { *value })

@@ -61,6 +61,10 @@ fn what() -> impl Strategy<Value = What> {
         10 => event(),
         1 => action().prop_map(|action| What::Decision { action }),
         1 => (prop::sample::select(vec!["anon:a", "customer:2"]), link).prop_map(|(other, kind)| What::Link { other: other.into(), kind }),
+        2 => (prop::sample::select(vec!["language", "rooms", "undeclared"]), prop::option::weighted(0.8, property()), prop::option::of(1i64..1_500))
+            .prop_map(|(key, value, expires_s)| What::Fact { key: key.into(), value, expires_s }),
+        1 => (prop::sample::select(vec!["marketing", "insight", "former"]), any::<bool>())
+            .prop_map(|(purpose, allowed)| What::Consent { purpose: purpose.into(), allowed }),
         2 => (kind, action(), 0u32..9_000).prop_map(|(kind, action, cents)| What::Outcome { kind, action, value: f64::from(cents) / 100.0 }),
     ]
 }

@@ -1,8 +1,11 @@
-//! A row: the slots of one subject id, and beside them what is not a number: timeline, contacts, matters.
+//! A row: the slots of one subject id, and beside them what is not a number: timeline, contacts, matters,
+//! consents, facts.
 //!
 //! The side is allocated when the first entry comes, so that an empty one costs 8 bytes. It refuses
 //! to hold the subject id: whoever keeps the rows knows it.
 
+use super::consent::Consents;
+use super::fact::Facts;
 use super::links::Links;
 use super::matters::Matters;
 use super::{Schema, Slot};
@@ -25,6 +28,9 @@ pub(crate) struct Side {
     pub(crate) matters: Matters,
     /// Statements about this id and others; none for most.
     pub(crate) links: Option<Box<Links>>,
+    /// Boxed, since most customers never say anything.
+    pub(crate) consents: Option<Box<Consents>>,
+    pub(crate) facts: Facts,
 }
 
 /// An interaction in 16 bytes; names are ids of the partition's [`super::Names`].
@@ -88,6 +94,16 @@ impl Row {
         self.side.as_deref().and_then(|side| side.links.as_deref())
     }
 
+    /// What was said about purposes; none if nothing ever was.
+    pub(crate) fn consents(&self) -> Option<&Consents> {
+        self.side.as_deref()?.consents.as_deref()
+    }
+
+    /// What was told; none if there is no side at all.
+    pub(crate) fn facts(&self) -> Option<&Facts> {
+        self.side.as_deref().map(|side| &side.facts)
+    }
+
     pub(crate) fn contacts(&self) -> &[Contact] {
         self.side.as_deref().map_or(&[], |side| &side.contacts)
     }
@@ -127,6 +143,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::state::fact::{Fact, Saying};
 
     #[test]
     fn an_empty_row_of_64_slots_stays_within_a_quarter_beyond_its_slots() {
@@ -135,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn full_timelines_stay_within_their_budget() {
+    fn full_timelines_and_five_facts_stay_within_their_budget() {
         let mut side = Side::default();
         let kind = PackedKind::Decision;
         for time_s in 0..50 {
@@ -144,10 +161,16 @@ mod tests {
         for time_s in 0..20 {
             side.note_contact(Contact { time_s, action: 0, channel: 0, kind });
         }
-        let bytes = size_of::<Side>()
+        let mut bytes = size_of::<Side>()
             + side.interactions.capacity() * size_of::<Packed>()
             + side.contacts.capacity() * size_of::<Contact>();
-        assert!(bytes <= 1_200, "{bytes} bytes, of 1,500 with facts");
+        for key in ["language", "contact_time", "household", "moves_in_may", "has_a_dog"] {
+            let value = Some(crate::state::Value::Text("evening"));
+            let saying = Saying { key, purpose: "", value, expires_s: None, time_ms: 1, channel: 0, source: 0 };
+            side.facts.insert(Fact::new(&saying).unwrap(), |_, _| true);
+            bytes += size_of::<Fact>() + key.len() + "evening".len();
+        }
+        assert!(bytes <= 1_500, "{bytes} bytes");
     }
 
     proptest! {

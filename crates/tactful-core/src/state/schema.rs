@@ -1,4 +1,4 @@
-//! The schema: features, matters and purposes of a catalogue, compiled once and immutable.
+//! The schema: features, facts, matters and purposes of a catalogue, compiled once and immutable.
 //!
 //! It knows which features and matters an event drives, where slots lie, and which fields come
 //! after the features. It reads nothing else of the catalogue: rules, actions and placements are
@@ -11,18 +11,17 @@ use super::EventKind;
 use super::check::{At, refuse_list};
 use super::digest::Canonical;
 use super::entry::OUTCOMES;
+use super::fact::FactField;
 use super::feature::{self, Feature, From, Source};
 use super::matter::{MatterType, event_lists};
 use super::matters::TransitionKind;
 use super::names::TextMap;
 use super::view::CONTACT_FIELDS;
-use crate::catalog::{Catalog, MatterDef, OutcomeName, Problem, PurposeDefault};
+use crate::catalog::{Catalog, ContextType, Duration, MatterDef, OutcomeName, Problem, PurposeDefault};
 use crate::hash;
 use crate::layout::{Field, FieldKind};
-use crate::limits::{FEATURES_MAX, FIELDS_MAX, SLOTS_MAX};
+use crate::limits::{FACTS_MAX, FEATURES_MAX, FIELDS_MAX, PURPOSES_MAX, SLOTS_MAX, TEXT_BYTES_MAX, VOCABULARY_MAX};
 
-/// Purposes, `service` included: one bit each.
-const PURPOSES_MAX: usize = 64;
 const SERVICE: &str = "service";
 /// Changes whenever the same schema would fold or store differently.
 const FOLD_VERSION: u64 = 1;
@@ -32,6 +31,7 @@ const FOLD_VERSION: u64 = 1;
 pub struct Schema {
     features: Vec<Feature>,
     matter_types: Vec<MatterType>,
+    facts: Vec<FactField>,
     purposes: Vec<String>,
     default_purposes: u64,
     slot_count: usize,
@@ -62,7 +62,7 @@ struct Sources {
 }
 
 impl Schema {
-    /// Compiles the features, matters and purposes of a catalogue.
+    /// Compiles the features, facts, matters and purposes of a catalogue.
     ///
     /// # Errors
     /// Everything that is wrong with them.
@@ -71,6 +71,7 @@ impl Schema {
         let (purposes, default_purposes) = compile_purposes(catalog, &mut problems);
         let mut features = compile_features(catalog, &purposes, &mut problems);
         let matter_types = compile_matters(catalog, &mut problems);
+        let facts = compile_facts(catalog, &purposes, &mut problems);
         let slot_count = place(&mut features);
         if slot_count > SLOTS_MAX {
             let message = format!("the features take {slot_count} slots, at most {SLOTS_MAX} are allowed");
@@ -81,11 +82,11 @@ impl Schema {
         }
         let sources = Sources::new(&features, &catalog.matter);
         let hash = fold_hash(&features, &catalog.matter);
-        Ok(Self { features, matter_types, purposes, default_purposes, slot_count, sources, hash })
+        Ok(Self { features, matter_types, facts, purposes, default_purposes, slot_count, sources, hash })
     }
 
     /// Content hash of everything that the fold depends on: what is only read (purposes, units,
-    /// ages, windows of confirmation) is not in it.
+    /// ages, windows of confirmation, declared facts) is not in it.
     #[must_use]
     pub fn hash(&self) -> u64 {
         self.hash
@@ -112,7 +113,8 @@ impl Schema {
             ["open", "days_open", "reopenings"].map(|field| number(format!("matter.{}.{field}", matter.name)))
         });
         let contacts = CONTACT_FIELDS.iter().map(|field| number(format!("contact.{field}")));
-        let derived = std::iter::once(number("matter.open".into())).chain(matters).chain(contacts);
+        let facts = self.facts.iter().map(|fact| (format!("fact.{}", fact.key), fact.kind.clone()));
+        let derived = std::iter::once(number("matter.open".into())).chain(matters).chain(contacts).chain(facts);
         features.chain(derived).map(|(name, kind)| Field { name, kind }).collect()
     }
 
@@ -125,13 +127,29 @@ impl Schema {
     /// Fields after the features.
     #[must_use]
     pub fn derived_count(&self) -> usize {
-        derived_count(self.matter_types.len())
+        derived_count(self.matter_types.len(), self.facts.len())
+    }
+
+    /// The declared facts, which are the last of the fields.
+    #[must_use]
+    pub fn facts(&self) -> &[FactField] {
+        &self.facts
     }
 
     /// The purposes; index 0 is `service`.
     #[must_use]
     pub fn purposes(&self) -> &[String] {
         &self.purposes
+    }
+
+    /// Purpose of a field's data; none for what is neither feature nor fact.
+    #[must_use]
+    pub fn field_purpose(&self, field: usize) -> Option<usize> {
+        if let Some(feature) = self.features.get(field) {
+            return Some(feature.purpose);
+        }
+        let first_fact = self.field_count() - self.facts.len();
+        self.facts.get(field.checked_sub(first_fact)?).map(|fact| fact.purpose)
     }
 
     /// Bit set of the purposes allowed until the customer says something; bit 0 is always set.
@@ -215,8 +233,8 @@ impl Sources {
     }
 }
 
-fn derived_count(matter_types: usize) -> usize {
-    1 + 3 * matter_types + CONTACT_FIELDS.len()
+fn derived_count(matter_types: usize, facts: usize) -> usize {
+    1 + 3 * matter_types + CONTACT_FIELDS.len() + facts
 }
 
 fn compile_purposes(catalog: &Catalog, problems: &mut Vec<Problem>) -> (Vec<String>, u64) {
@@ -263,10 +281,11 @@ fn compile_features(catalog: &Catalog, purposes: &[String], problems: &mut Vec<P
 }
 
 fn compile_matters(catalog: &Catalog, problems: &mut Vec<Problem>) -> Vec<MatterType> {
-    let derived = derived_count(catalog.matter.len());
+    let derived = derived_count(catalog.matter.len(), catalog.fact.len());
     if catalog.feature.len() + derived > FIELDS_MAX {
-        let message =
-            format!("{derived} fields of matters and contacts beside the features: more than {FIELDS_MAX} fields");
+        let message = format!(
+            "{derived} fields of matters, contacts and facts beside the features: more than {FIELDS_MAX} fields"
+        );
         refuse_list(problems, "matter", message);
     }
     let mut taken = BTreeSet::new();
@@ -283,6 +302,51 @@ fn compile_matters(catalog: &Catalog, problems: &mut Vec<Problem>) -> Vec<Matter
         check_event_lists(def, &mut at);
     }
     catalog.matter.iter().map(MatterType::new).collect()
+}
+
+fn compile_facts(catalog: &Catalog, purposes: &[String], problems: &mut Vec<Problem>) -> Vec<FactField> {
+    if catalog.fact.len() > FACTS_MAX {
+        let count = catalog.fact.len();
+        refuse_list(problems, "fact", format!("{count} facts, at most {FACTS_MAX} are kept of a customer"));
+    }
+    let mut taken = BTreeSet::new();
+    let mut facts = Vec::new();
+    for (index, def) in catalog.fact.iter().enumerate() {
+        let mut at = At { problems, list: "fact", index };
+        at.identifier("key", &def.key);
+        at.unique("key", &def.key, &mut taken);
+        if (def.kind == ContextType::Category) == def.vocabulary.is_empty() {
+            let hint = "a category has a vocabulary, nothing else has one";
+            at.refuse("vocabulary", format!("the fact \"{}\" and its vocabulary do not fit", def.key), hint);
+        }
+        check_words(&def.vocabulary, &mut at);
+        let purpose = at.known_purpose(&def.purpose, purposes).unwrap_or_default();
+        let kind = match def.kind {
+            ContextType::Number => FieldKind::Number,
+            ContextType::Bool => FieldKind::Bool,
+            ContextType::Category => FieldKind::Category(def.vocabulary.clone()),
+        };
+        let expires_after_s = def.expires_after.map(Duration::seconds);
+        facts.push(FactField { key: def.key.clone(), kind, purpose, expires_after_s });
+    }
+    facts
+}
+
+/// Words that a customer can choose from, each once.
+fn check_words(words: &[String], at: &mut At<'_>) {
+    if words.len() > VOCABULARY_MAX {
+        let message = format!("{} words, at most {VOCABULARY_MAX} are allowed", words.len());
+        at.refuse("vocabulary", message, "");
+    }
+    let mut taken = BTreeSet::new();
+    for (element, word) in words.iter().enumerate() {
+        if word.is_empty() || word.len() > TEXT_BYTES_MAX {
+            let message = format!("a word has 1 to {TEXT_BYTES_MAX} bytes");
+            at.refuse_element("vocabulary", element, message, "");
+        } else if !taken.insert(word) {
+            at.refuse_element("vocabulary", element, format!("\"{word}\" is listed twice"), "remove one");
+        }
+    }
 }
 
 /// One event does one thing to a matter.

@@ -1,10 +1,12 @@
 //! A customer as of now: the rows of all linked subject ids combined, and the fields derived from
-//! matters and contacts.
+//! matters, contacts and facts.
 //!
 //! Rows are combined with the same merges that fold events, so several rows read as one row that
 //! got everything would. It refuses to remember: a view is read, used and recorded.
 
+use super::consent;
 use super::entry::OUTCOMES;
+use super::fact;
 use super::matter::{self, MatterState};
 use super::matters::Matters;
 use super::row::{Contact, PackedKind};
@@ -30,6 +32,8 @@ pub struct CustomerView {
     pub derived: Vec<f32>,
     /// Bit set of the allowed purposes.
     pub purposes: u64,
+    /// Bit set of the purposes on which a word of the customer's decides, not the default.
+    pub recorded: u64,
 }
 
 /// Why a feature has the value it has.
@@ -73,8 +77,27 @@ impl CustomerView {
                 feature.rule.combine(feature.slots_mut(&mut slots), feature.slots(&row.slots));
             }
         }
-        let derived = derive(schema, rows, now_ms.div_euclid(1_000));
-        Self { known: !rows.is_empty(), slots, derived, purposes: schema.default_purposes() }
+        let (purposes, recorded) = consent::allowed(schema, rows);
+        let derived = derive(schema, rows, purposes, now_ms.div_euclid(1_000));
+        Self { known: !rows.is_empty(), slots, derived, purposes, recorded }
+    }
+
+    /// Whether the data of a field may be used: its purpose is allowed, or it has none.
+    #[must_use]
+    pub fn allows(&self, schema: &Schema, field: usize) -> bool {
+        schema.field_purpose(field).is_none_or(|purpose| self.purposes >> purpose & 1 == 1)
+    }
+
+    /// Whether anything that may be used is known of the customer: a feature or a fact of an allowed purpose, a
+    /// matter, a contact. Ends at the first that is.
+    #[must_use]
+    pub fn holds_data(&self, schema: &Schema) -> bool {
+        let told = |feature: &&Feature| feature.slots(&self.slots).iter().any(|slot| *slot != 0);
+        let mut features = schema.features().iter();
+        let known = features.any(|feature| self.purposes >> feature.purpose & 1 == 1 && told(&feature));
+        let (counted, facts) = self.derived.split_at(self.derived.len() - schema.facts().len());
+        let counts = || counted.iter().any(|value| *value != 0.0 && !value.is_nan());
+        self.known && (known || counts() || facts.iter().any(|value| !value.is_nan()))
     }
 
     /// Writes the features as of now and then the derived fields into the first
@@ -145,7 +168,7 @@ pub(crate) fn visible(time_s: u32, now_s: i64) -> bool {
     i64::from(time_s) <= now_s + EVENT_AHEAD_MAX_S
 }
 
-fn derive(schema: &Schema, rows: &[&Row], now_s: i64) -> Vec<f32> {
+fn derive(schema: &Schema, rows: &[&Row], purposes: u64, now_s: i64) -> Vec<f32> {
     let mut derived = Vec::with_capacity(schema.derived_count());
     derived.push(0.0);
     for _ in schema.matter_types() {
@@ -160,6 +183,7 @@ fn derive(schema: &Schema, rows: &[&Row], now_s: i64) -> Vec<f32> {
         }
     }
     derived.extend(derive_contacts(rows.iter().flat_map(|row| row.contacts()), now_s));
+    fact::derive(schema, rows, purposes, now_s, &mut derived);
     derived
 }
 

@@ -110,7 +110,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The catalogue of these tests.
 pub(crate) fn ruleset() -> Ruleset {
-    tactful_engine::catalog::compile(&[("test.toml".into(), CATALOG.into())]).unwrap()
+    ruleset_with("")
+}
+
+/// The catalogue of these tests with something more.
+pub(crate) fn ruleset_with(more: &str) -> Ruleset {
+    tactful_engine::catalog::compile(&[("test.toml".into(), format!("{CATALOG}\n{more}"))]).unwrap()
 }
 
 /// An embedded log with four partitions.
@@ -316,6 +321,7 @@ impl<'a> Ask<'a> {
             request_id: self.request_id,
             matter_id: "",
             live: self.live,
+            non_personal: false,
             behind: None,
             encoded: prost::Message::encode_to_vec(&encoded),
         })

@@ -5,8 +5,10 @@
 mod archive;
 mod artifacts;
 mod concurrency;
+mod consent;
 mod decisions;
 mod external;
+mod facts;
 mod failures;
 mod faulty;
 mod fixture;

@@ -24,6 +24,7 @@ use crate::faulty::FaultyLog;
 const CATALOG: &str = r#"
 company = "Test"
 holdout = { share = 0.0 }
+purpose = [{ name = "marketing", default = "allowed" }]
 [[channel]]
 id = "web"
 [[placement]]
@@ -75,6 +76,7 @@ tone = "warm"
 intensity = 2
 value = 20.0
 start_acceptance = 0.1
+purpose = "marketing"
 eligibility = [{ require = "customer.age >= 18", message = "adults only" }]
 treatment = [{ channel = "web", content = { title = "Plus" } }]
 "#;

@@ -5,6 +5,7 @@
 #[path = "../../../tactful-engine/tests/it/artifacts.rs"]
 mod artifacts;
 mod calls;
+mod consent;
 mod drain;
 mod errors;
 #[path = "../../../tactful-engine/tests/it/faulty.rs"]

@@ -18,6 +18,7 @@ pub(crate) fn read() -> Catalog {
         }
         merged.purpose.extend(part.purpose);
         merged.feature.extend(part.feature);
+        merged.fact.extend(part.fact);
         merged.context.extend(part.context);
         merged.channel.extend(part.channel);
         merged.placement.extend(part.placement);
@@ -59,6 +60,7 @@ fn the_catalogue_is_as_wide_as_promised() {
     assert_eq!(kinds.len(), 6);
     assert_eq!((catalog.channel.len(), catalog.placement.len(), catalog.feature.len()), (7, 10, 30));
     assert_eq!((catalog.context.len(), catalog.matter.len(), catalog.purpose.len()), (8, 5, 3));
+    assert_eq!(catalog.fact.len(), 1);
     assert_eq!(catalog.holdout.as_ref().map(|holdout| holdout.share), Some(0.1));
     let channels: BTreeSet<&str> = catalog.placement.iter().map(|placement| placement.channel.as_str()).collect();
     assert_eq!(channels.len(), 7, "every channel has a placement");

@@ -91,7 +91,8 @@ Examples:
   tactful decide customer:42 --placement web_home
   tactful decide customer:42 --placement web_home:3 --placement web_account --explain full
   tactful decide customer:42 --placement agent_desktop --context topic=billing --context waiting_minutes=4
-  tactful decide customer:42 --placement web_home --set age=71 --test --json";
+  tactful decide customer:42 --placement web_home --set age=71 --test --json
+  tactful decide customer:42 --placement web_home --non-personal";
 
 /// How much of the why and why-not to ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -147,6 +148,9 @@ pub(crate) struct DecideArgs {
     /// A what-if without side effects: nothing is recorded
     #[arg(long)]
     pub(crate) test: bool,
+    /// Read nothing of the customer: the answer for anybody in this situation
+    #[arg(long, conflicts_with = "overrides")]
+    pub(crate) non_personal: bool,
 }
 
 pub(super) const INGEST_EXAMPLES: &str = "\
@@ -161,10 +165,12 @@ One JSON object a line, as in the Segment specification (identify, track, page, 
    \"timestamp\":\"2026-05-01T10:00:00Z\",\"channel\":\"web\",\"properties\":{\"total\":49.9}}
 Nested properties are joined by dots, an array is counted as NAME.count, properties.matter_id names the
 matter. An anonymousId becomes the subject id anon:ID; an identify with userId and anonymousId makes the two
-one customer. Two more kinds take in what was decided elsewhere:
+one customer. Two more kinds take in what was decided elsewhere, two what customers say of themselves:
   {\"type\":\"decision\",\"external_decision_id\":\"d1\",\"subject_id\":\"customer:42\",\"action_id\":\"upgrade\",
    \"selection_probability\":0.5,\"decision_time\":\"2026-05-01T10:00:00Z\",\"context\":{\"topic\":\"billing\"}}
   {\"type\":\"outcome\",\"external_decision_id\":\"d1\",\"subject_id\":\"customer:42\",\"outcome\":\"accepted\"}
+  {\"type\":\"fact\",\"subject_id\":\"customer:42\",\"key\":\"language\",\"value\":\"de\",\"channel\":\"bot\"}
+  {\"type\":\"consent\",\"subject_id\":\"customer:42\",\"purpose\":\"marketing\",\"allowed\":false,\"source\":\"form\"}
 (each on one line)";
 
 /// What to do about a line that is refused.
@@ -234,6 +240,90 @@ pub(crate) struct LinkArgs {
     /// Id of the statement: a repeated one takes effect once
     #[arg(long, value_name = "ID", default_value = "")]
     pub(crate) message_id: String,
+}
+
+pub(super) const CONSENT_EXAMPLES: &str = "\
+Examples:
+  tactful consent customer:42 marketing deny
+  tactful consent customer:42 marketing allow --source preference_centre --text-version 2026-05
+  tactful consent customer:42 marketing deny --time 2026-05-01T10:00:00Z --json
+
+The latest word on a purpose counts, by its time. `service` is always allowed.";
+
+/// What a customer says of a purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ConsentWord {
+    /// Data and actions of this purpose may be used
+    Allow,
+    /// They may not, or not any more
+    Deny,
+}
+
+/// Options of `consent`.
+#[derive(Args, Debug)]
+pub(crate) struct ConsentArgs {
+    /// Subject id of the customer
+    #[arg(value_name = "SUBJECT")]
+    pub(crate) subject: String,
+    /// A purpose of the catalogue
+    #[arg(value_name = "PURPOSE")]
+    pub(crate) purpose: String,
+    /// Whether the customer allows it
+    #[arg(value_enum, value_name = "allow|deny")]
+    pub(crate) word: ConsentWord,
+    /// Where it was said
+    #[arg(long, value_name = "TEXT", default_value = "cli")]
+    pub(crate) source: String,
+    /// Version of the text that the customer saw
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) text_version: String,
+    /// When it was said (RFC 3339) [default: now]
+    #[arg(long, value_name = "TIME", value_parser = value::time)]
+    pub(crate) time: Option<jiff::Timestamp>,
+    /// Id of this message: sent again with the same id it counts once
+    #[arg(long, value_name = "ID", default_value = "")]
+    pub(crate) message_id: String,
+}
+
+pub(super) const FACT_EXAMPLES: &str = "\
+Examples:
+  tactful fact customer:42 household_size=3 --channel agent
+  tactful fact customer:42 language=de contact_time=evening --source onboarding_form
+  tactful fact customer:42 moves_in_may=true --expires 2026-06-01T00:00:00Z
+  tactful fact customer:42 --retract language
+
+Rules read the facts that the catalogue declares ([[fact]]) as fact.KEY; any other is kept and shown.";
+
+/// Options of `fact`.
+#[derive(Args, Debug)]
+pub(crate) struct FactArgs {
+    /// Subject id of the customer
+    #[arg(value_name = "SUBJECT")]
+    pub(crate) subject: String,
+    /// What was told: number, true, false or text; may be repeated
+    #[arg(value_name = "KEY=VALUE", value_parser = value::assignment, required_unless_present = "retracted")]
+    pub(crate) told: Vec<Assignment>,
+    /// Take back what was told under this key; may be repeated
+    #[arg(long = "retract", value_name = "KEY")]
+    pub(crate) retracted: Vec<String>,
+    /// Channel in which it was told
+    #[arg(long, value_name = "ID", default_value = "")]
+    pub(crate) channel: String,
+    /// Where it comes from
+    #[arg(long, value_name = "TEXT", default_value = "cli")]
+    pub(crate) source: String,
+    /// Purpose of the data [default: what the catalogue declares, else service]
+    #[arg(long, value_name = "PURPOSE", default_value = "", hide_default_value = true)]
+    pub(crate) purpose: String,
+    /// The matter that it belongs to
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    pub(crate) matter: String,
+    /// From when on it does not hold (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = value::time)]
+    pub(crate) expires: Option<jiff::Timestamp>,
+    /// When it was told (RFC 3339) [default: now]
+    #[arg(long, value_name = "TIME", value_parser = value::time)]
+    pub(crate) time: Option<jiff::Timestamp>,
 }
 
 pub(super) const CATALOG_CHECK_EXAMPLES: &str = "\

@@ -35,6 +35,7 @@ fn request(args: &DecideArgs) -> DecideRequest {
         request_id: String::new(),
         matter_id: args.matter.clone().unwrap_or_default(),
         min_position: args.min_position.clone().unwrap_or_default(),
+        non_personal: args.non_personal,
     }
 }
 

@@ -1,9 +1,12 @@
-//! What is known of one customer: features with state and derivation, open matters, timeline.
+//! What is known of one customer: features with state and derivation, open matters, facts, purposes, timeline.
 
 use std::fmt::Write;
 
 use serde_json::{Value, json};
-use tactful_proto::v1::{FeatureReading, FeatureState, GetContextResponse, Interaction, Matter};
+use tactful_proto::v1::{
+    ConsentReading, ConsentState, FactReading, FactState, FeatureReading, FeatureState, GetContextResponse,
+    Interaction, Matter,
+};
 
 use super::{table::Table, value};
 use crate::output::Render;
@@ -18,6 +21,8 @@ impl Render for GetContextResponse {
             "features": self.features.iter().map(feature_json).collect::<Vec<_>>(),
             "open_matters": self.open_matters.iter().map(matter_json).collect::<Vec<_>>(),
             "confirmed_matters": self.confirmed_matters.iter().map(matter_json).collect::<Vec<_>>(),
+            "facts": self.facts.iter().map(fact_json).collect::<Vec<_>>(),
+            "consents": self.consents.iter().map(consent_json).collect::<Vec<_>>(),
             "timeline": self.timeline.iter().map(interaction_json).collect::<Vec<_>>(),
             "feature_watermark": value::time(self.feature_watermark.as_ref()),
             "server_time": value::time(self.server_time.as_ref()),
@@ -35,6 +40,8 @@ impl Render for GetContextResponse {
             ("confirmed matters", matters_table(self, &self.confirmed_matters).render("  ")),
             ("features", features_table(self).render("  ")),
             ("nothing known for", missing_text(self)),
+            ("told by the customer", facts_table(self).render("  ")),
+            ("purposes", consents_table(self).render("  ")),
             ("timeline, newest first", timeline_table(self).render("  ")),
         ] {
             if !rows.is_empty() {
@@ -96,6 +103,50 @@ fn missing_text(response: &GetContextResponse) -> String {
     value::wrapped(missing.map(|feature| feature.name.as_str()), "  ")
 }
 
+fn facts_table(response: &GetContextResponse) -> Table {
+    let now = response.server_time.as_ref();
+    let mut table = Table::new(&["fact", "value", "state", "told", "channel", "source", "until", "purpose", "rules"]);
+    for fact in &response.facts {
+        let state = match fact.state() {
+            FactState::Present => String::new(),
+            other => value::word(other.as_str_name(), "FACT_STATE_"),
+        };
+        table.row([
+            fact.key.clone(),
+            value::text(fact.value.as_ref()),
+            state,
+            value::ago(fact.told_time.as_ref(), now),
+            fact.channel.clone(),
+            fact.source.clone(),
+            fact.expire_time.as_ref().map_or_else(String::new, |time| value::time_text(Some(time))),
+            fact.purpose.clone(),
+            if fact.declared { String::new() } else { "undeclared".into() },
+        ]);
+    }
+    table
+}
+
+fn consents_table(response: &GetContextResponse) -> Table {
+    let now = response.server_time.as_ref();
+    let mut table = Table::new(&["purpose", "allowed", "by", "said", "source", "text"]);
+    for consent in &response.consents {
+        table.row([
+            consent.purpose.clone(),
+            if consent.allowed { "yes" } else { "no" }.into(),
+            match consent.state() {
+                ConsentState::Recorded => "the customer",
+                ConsentState::Forgotten => "forgotten, hence denied",
+                ConsentState::Default | ConsentState::Unspecified => "default",
+            }
+            .into(),
+            value::ago(consent.event_time.as_ref(), now),
+            consent.source.clone(),
+            consent.text_version.clone(),
+        ]);
+    }
+    table
+}
+
 fn timeline_table(response: &GetContextResponse) -> Table {
     let mut table = Table::new(&["time", "kind", "what", "action", "channel", "matter"]);
     for interaction in &response.timeline {
@@ -134,6 +185,31 @@ fn matter_json(matter: &Matter) -> Value {
         "sessions": matter.sessions,
         "reopenings": matter.reopenings,
         "channel": matter.channel,
+    })
+}
+
+fn fact_json(fact: &FactReading) -> Value {
+    json!({
+        "key": fact.key,
+        "value": fact.value.as_ref().map_or(Value::Null, value::json),
+        "state": value::name(fact.state().as_str_name(), "FACT_STATE_"),
+        "channel": fact.channel,
+        "source": fact.source,
+        "purpose": fact.purpose,
+        "told_time": value::time(fact.told_time.as_ref()),
+        "expire_time": value::time(fact.expire_time.as_ref()),
+        "declared": fact.declared,
+    })
+}
+
+fn consent_json(consent: &ConsentReading) -> Value {
+    json!({
+        "purpose": consent.purpose,
+        "allowed": consent.allowed,
+        "state": value::name(consent.state().as_str_name(), "CONSENT_STATE_"),
+        "source": consent.source,
+        "text_version": consent.text_version,
+        "event_time": value::time(consent.event_time.as_ref()),
     })
 }
 
@@ -201,6 +277,31 @@ mod tests {
             state: FeatureState::Missing.into(),
             ..FeatureReading::default()
         };
+        let service = ConsentReading {
+            purpose: "service".into(),
+            allowed: true,
+            state: ConsentState::Default.into(),
+            ..ConsentReading::default()
+        };
+        let marketing = ConsentReading {
+            purpose: "marketing".into(),
+            allowed: false,
+            state: ConsentState::Recorded.into(),
+            source: "form".into(),
+            text_version: "v2".into(),
+            event_time: at(1_000),
+        };
+        let language = FactReading {
+            key: "language".into(),
+            value: Some(v1::Value { kind: Some(Kind::Text("de".into())) }),
+            state: FactState::Present.into(),
+            channel: "bot".into(),
+            source: "chat".into(),
+            purpose: "service".into(),
+            told_time: at(1_000),
+            expire_time: at(2_000),
+            declared: false,
+        };
         GetContextResponse {
             subject_id: "customer:42".into(),
             known: true,
@@ -208,6 +309,8 @@ mod tests {
             timeline: vec![event],
             open_matters: vec![matter],
             confirmed_matters: vec![settled],
+            consents: vec![service, marketing],
+            facts: vec![language],
             feature_watermark: at(1_000),
             server_time: at(1_060),
             subject_ids: vec!["anon:af31".into(), "customer:42".into()],
@@ -226,6 +329,9 @@ mod tests {
             "fault:2  fault  confirmed",
             "customer.age     44             60 s ago",
             "customer.income  -      denied",
+            "language  de     60 s ago  bot      chat    1970-01-01 00:33:20Z  service  undeclared",
+            "marketing  no       the customer  60 s ago  form    v2",
+            "service    yes      default",
             "nothing known for\n  customer.tenure\n",
             "1970-01-01 00:15:00Z  event  Fault Reported",
             "one customer with\n  anon:af31\n",
@@ -247,6 +353,11 @@ mod tests {
         assert_eq!(json["open_matters"][0]["state"], "waiting_on_company");
         assert_eq!(json["open_matters"][0]["sessions"], 3);
         assert_eq!(json["confirmed_matters"][0]["matter_id"], "fault:2");
+        assert_eq!(
+            (&json["consents"][1]["allowed"], &json["consents"][1]["state"]),
+            (&json!(false), &json!("recorded"))
+        );
+        assert_eq!((&json["facts"][0]["value"], &json["facts"][0]["declared"]), (&json!("de"), &json!(false)));
         assert_eq!(json["timeline"][0]["time"], "1970-01-01T00:15:00Z");
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use serde_json::{Value, json};
 use tactful_proto::v1::{
-    CandidateTrace, DecideResponse, PlacementReason, PlacementResult, ScoreSource, Selection, ShownAction, Stage,
+    Basis, CandidateTrace, DecideResponse, PlacementReason, PlacementResult, ScoreSource, Selection, ShownAction, Stage,
 };
 
 use super::{table::Table, value};
@@ -45,6 +45,7 @@ impl Render for Decision<'_> {
             "degraded_reasons": response.degraded_reasons,
             "server_time": value::time(response.server_time.as_ref()),
             "cold_start": response.cold_start,
+            "basis": value::name(response.basis().as_str_name(), "BASIS_"),
             "selection": selection_json(response.selection()),
             "skipped": skipped.map(|s| json!({ "action_id": s.action_id, "reason": s.reason })).collect::<Vec<_>>(),
             "candidates": response.candidates.iter().map(candidate_json).collect::<Vec<_>>(),
@@ -98,6 +99,9 @@ fn header(subject: &str, response: &DecideResponse) -> String {
     let _ = writeln!(out, "  ruleset   {}   model {model}", response.ruleset_version);
     if response.cold_start {
         out += "  nothing is known of this customer yet: a cold start\n";
+    }
+    if response.basis() == Basis::NonPersonal && !response.cold_start {
+        out += "  nothing of this customer was used: the answer is non-personal\n";
     }
     if response.selection() == Selection::Holdout {
         out += "  this customer is in the random holdout: drawn at random from what passed the rules\n";
@@ -288,6 +292,7 @@ mod tests {
             decision_id: "id".into(),
             placements: vec![decided, silent],
             selection: Selection::Best.into(),
+            basis: Basis::Personal.into(),
             candidates: vec![scored, lost],
             skipped: vec![SkippedAction { action_id: "upgrad".into(), reason: "UNKNOWN_ACTION".into() }],
             ..DecideResponse::default()
@@ -296,8 +301,14 @@ mod tests {
 
     #[test]
     fn the_text_tells_what_why_and_what_lost() {
-        let response = response();
-        let text = Decision { subject: "customer:42", response: &response, rule_versions: false }.text();
+        let mut response = response();
+        let text =
+            |response: &DecideResponse| Decision { subject: "customer:42", response, rule_versions: false }.text();
+        response.basis = Basis::NonPersonal.into();
+        assert!(text(&response).contains("nothing of this customer was used: the answer is non-personal"));
+        response.basis = Basis::Personal.into();
+        let text = text(&response);
+        assert!(!text.contains("non-personal"), "{text}");
         for part in [
             "web_home\n  1. upgrade (sell)",
             "priority 2.0000 = P 0.2500 x V 8.00 x C 1.00 x L 1.00   P from the action's own model",
@@ -318,7 +329,7 @@ mod tests {
         let json = Decision { subject: "customer:42", response: &response, rule_versions: false }.json();
         assert_eq!(json["placements"][0]["reason"], "decided");
         assert_eq!(json["placements"][0]["actions"][0]["factors"]["acceptance_probability"], 0.25);
-        assert_eq!(json["selection"], "best");
+        assert_eq!((&json["selection"], &json["basis"]), (&Value::from("best"), &Value::from("personal")));
         assert_eq!(json["candidates"][1]["stage"], "suitability");
         assert_eq!(json["candidates"][0]["contributions"][0]["value"], Value::Null);
     }

@@ -1,4 +1,4 @@
-//! The two line types of our own: a decision that somebody else's policy made, and an outcome.
+//! Two line types of our own: a decision that somebody else's policy made, and an outcome.
 //! Their fields are those of the API in snake_case; a field they do not have is refused as a typo.
 
 use tactful_proto::v1::{ExternalDecision, OutcomeReport, OutcomeType};

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use tactful_core::limits::ID_BYTES_MAX;
+use tactful_core::limits::{ID_BYTES_MAX, TEXT_BYTES_MAX};
+use tactful_proto::v1::{self, value::Kind};
 
 use super::{Refused, shorten, unknown};
 
@@ -67,6 +68,28 @@ impl<'a> Fields<'a> {
             Some(Value::Number(number)) => Ok(number.as_f64()),
             Some(other) => Err(mismatch(name, "a number", other)),
         }
+    }
+
+    /// A truth value.
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, Refused> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(other) => Err(mismatch(name, "true or false", other)),
+        }
+    }
+
+    /// A value that must be given; `null` gives none.
+    pub(super) fn value_or_null(&self, name: &str, what: &str) -> Result<Option<v1::Value>, Refused> {
+        let kind = match self.object.get(name) {
+            None => return Err(Refused::field(name, format!("missing; {what}"))),
+            Some(Value::Null) => return Ok(None),
+            Some(Value::Bool(flag)) => Kind::Flag(*flag),
+            Some(Value::Number(number)) => Kind::Number(number.as_f64().unwrap_or(f64::NAN)),
+            Some(Value::String(text)) => bounded(name, text, TEXT_BYTES_MAX).map(|()| Kind::Text(text.clone()))?,
+            Some(other) => return Err(mismatch(name, "a number, a text, true, false or null", other)),
+        };
+        Ok(Some(v1::Value { kind: Some(kind) }))
     }
 
     /// An object.

@@ -12,6 +12,10 @@ pub(crate) enum Shape {
     Decision,
     /// What came of a decision.
     Outcome,
+    /// What a customer says of a purpose.
+    Consent,
+    /// What a customer told.
+    Fact,
     /// One that a mapping describes: its fields have the names of the API.
     Mapped,
 }
@@ -23,6 +27,8 @@ impl Shape {
             Some(Item::Event(event)) => Self::Event(event.r#type()),
             Some(Item::ExternalDecision(_)) => Self::Decision,
             Some(Item::Outcome(_)) => Self::Outcome,
+            Some(Item::Consent(_)) => Self::Consent,
+            Some(Item::Fact(_)) => Self::Fact,
             None => Self::Event(EventType::Unspecified),
         }
     }

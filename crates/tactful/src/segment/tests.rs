@@ -5,7 +5,7 @@ use tactful_proto::v1::{OutcomeType, value::Kind};
 
 use super::*;
 
-const CORPUS: [&str; 8] = [
+const CORPUS: [&str; 10] = [
     r#"{"type":"track","userId":"customer:42","anonymousId":"a1","event":"Order Placed","messageId":"m1","timestamp":"2026-05-01T10:00:00.250Z","channel":"web","source":"shop","properties":{"total":49.9,"coupon":null,"gift":true,"address":{"city":"Aarhus","geo":{"lat":56.1}},"products":[{"id":1},{"id":2}],"matter_id":"order:7"}}"#,
     r#"{"type":"identify","anonymousId":"anon:af31","traits":{"age":44,"plan":"basic"},"originalTimestamp":"2026-05-01T12:00:00+02:00","context":{"channel":"app","source":"crm"}}"#,
     r#"{"type":"page","userId":7,"name":"Home","category":"start","properties":{"path":"/"},"sentAt":"2026-05-01T10:00:00Z"}"#,
@@ -14,6 +14,8 @@ const CORPUS: [&str; 8] = [
     r#"{"type":"alias","userId":"customer:42","previousId":"anon:af31"}"#,
     r#"{"type":"decision","external_decision_id":"d1","subject_id":"c","action_id":"none","placement":"web_home","decision_time":"2026-05-01T10:00:00Z","selection_probability":0.5,"context":{"topic":"billing"}}"#,
     r#"{"type":"outcome","external_decision_id":"d1","subject_id":"c","outcome":"accepted","value":12.5,"occur_time":"2026-05-01T10:00:00Z","reason_code":"R","message_id":"m"}"#,
+    r#"{"type":"consent","subject_id":"c","purpose":"marketing","allowed":false,"source":"form","text_version":"v2","event_time":"2026-05-01T10:00:00Z","message_id":"m"}"#,
+    r#"{"type":"fact","subject_id":"c","key":"language","value":"de","purpose":"service","expire_time":"2027-05-01T10:00:00Z","event_time":"2026-05-01T10:00:00Z","channel":"web","source":"form","matter_id":"order:7","message_id":"m"}"#,
 ];
 
 fn read_event(line: &str) -> Event {
@@ -95,6 +97,20 @@ fn our_own_line_types_are_read() {
     let Some(Item::Outcome(outcome)) = item(CORPUS[7].as_bytes()).unwrap().item else { panic!() };
     assert_eq!((outcome.r#type(), outcome.value), (OutcomeType::Accepted, 12.5));
     assert_eq!(outcome.external_decision_id, "d1");
+    let Some(Item::Consent(consent)) = item(CORPUS[8].as_bytes()).unwrap().item else { panic!() };
+    assert_eq!((consent.subject_id.as_str(), consent.purpose.as_str(), consent.allowed), ("c", "marketing", false));
+    assert_eq!((consent.source.as_str(), consent.text_version.as_str()), ("form", "v2"));
+    assert_eq!(consent.event_time.unwrap().seconds, 1_777_629_600);
+    let fact = |line: &str| match item(line.as_bytes()).unwrap().item {
+        Some(Item::Fact(fact)) => fact,
+        other => panic!("not a fact: {other:?}"),
+    };
+    let told = fact(CORPUS[9]);
+    assert_eq!((told.key.as_str(), told.value.unwrap().kind), ("language", Some(Kind::Text("de".into()))));
+    assert_eq!((told.channel.as_str(), told.source.as_str(), told.matter_id.as_str()), ("web", "form", "order:7"));
+    assert_eq!(told.expire_time.unwrap().seconds - told.event_time.unwrap().seconds, 365 * 86_400);
+    assert_eq!(fact(&CORPUS[9].replace("\"de\"", "null")).value, None, "taken back");
+    assert_eq!(fact(&CORPUS[9].replace("\"de\"", "2.5")).value.unwrap().kind, Some(Kind::Number(2.5)));
 }
 
 #[test]
@@ -126,6 +142,15 @@ fn each_refusal_names_its_field() {
         (CORPUS[6].replace("0.5", "1.5"), "selection_probability", "at most 1"),
         (CORPUS[6].replace("placement", "placment"), "placment", "did you mean `placement`?"),
         (CORPUS[7].replace("accepted", "acepted"), "outcome", "did you mean `accepted`?"),
+        (CORPUS[9].replace(r#","value":"de""#, ""), "value", "missing; what was told; null to take it back"),
+        (CORPUS[9].replace("\"de\"", "[1]"), "value", "null, not an array"),
+        (CORPUS[9].replace("\"de\"", &format!("\"{long}\"")), "value", "300 bytes long; at most 256"),
+        (CORPUS[9].replace("language", ""), "key", "empty"),
+        (CORPUS[9].replace("expire_time", "expires_time"), "expires_time", "did you mean `expire_time`?"),
+        (CORPUS[8].replace(r#","allowed":false"#, ""), "allowed", "missing; true to allow"),
+        (CORPUS[8].replace("false", "\"no\""), "allowed", "must be true or false, not a text"),
+        (CORPUS[8].replace("marketing", ""), "purpose", "empty"),
+        (CORPUS[8].replace("text_version", "text_verson"), "text_verson", "did you mean `text_version`?"),
         (CORPUS[7].replace("external_decision_id", "outcome_token").replace("d1", ""), "outcome_token", "either"),
     ];
     for (line, field, message) in cases {

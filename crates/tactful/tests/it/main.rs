@@ -11,11 +11,13 @@
 
 mod archive;
 mod catalog;
+mod consent;
 mod crash;
 mod decide;
 mod demo;
 mod disk;
 mod events;
+mod fact;
 mod ingest;
 mod model;
 mod process;

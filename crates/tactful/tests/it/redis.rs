@@ -16,13 +16,13 @@ use super::{
 };
 
 /// A Redis with its directory.
-struct Redis {
+pub(crate) struct Redis {
     home: Home,
     server: RedisServer,
 }
 
 impl Redis {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let home = Home::new();
         let server = RedisServer::start(home.path()).expect("redis-server");
         Self { home, server }
@@ -34,14 +34,14 @@ impl Redis {
     }
 
     /// Runs a command that answers no error.
-    fn command(&self, words: &[&str]) {
+    pub(crate) fn command(&self, words: &[&str]) {
         let port = self.server.port().to_string();
         let status = Command::new("redis-cli").args(["-e", "-p", &port]).args(words).stdout(Stdio::null()).status();
         assert!(status.expect("redis-cli").success(), "{words:?}");
     }
 
     /// A node on it.
-    fn node(&self, home: &Home) -> Server {
+    pub(crate) fn node(&self, home: &Home) -> Server {
         Setup::new(home).arg("--log").arg(self.server.url()).start()
     }
 }

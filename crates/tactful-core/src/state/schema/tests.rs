@@ -22,7 +22,10 @@ fn the_test_catalogue_compiles() {
     let derived: Vec<_> = schema.fields()[count..].iter().map(|field| field.name.clone()).collect();
     assert_eq!(derived[..3], ["matter.open", "matter.fault.open", "matter.fault.days_open"]);
     assert_eq!(derived[6], "matter.browsing.reopenings");
-    assert_eq!(derived[7..], CONTACT_FIELDS.map(|field| format!("contact.{field}")));
+    assert_eq!(derived[7..12], CONTACT_FIELDS.map(|field| format!("contact.{field}")));
+    assert_eq!(derived[12..], ["fact.language", "fact.rooms"]);
+    let purposes = [0, count, count + 12, count + 13, count + 14].map(|field| schema.field_purpose(field));
+    assert_eq!(purposes, [Some(0), None, Some(1), Some(0), None]);
     assert_eq!(schema.purposes(), ["service", "marketing", "insight"]);
     assert_eq!((schema.purpose("insight"), schema.purpose("nope"), schema.default_purposes()), (Some(2), None, 0b101));
 }
@@ -44,6 +47,32 @@ fn derivations_are_plain_words() {
     assert_eq!(derivation("accepted_help"), "whether there was outcome \"accepted\" of action \"help\"");
     assert_eq!(derivation("age"), "latest trait \"age\"");
     assert_eq!(derivation("converted_value"), "sum of value of outcome \"converted\"");
+}
+
+#[test]
+fn wrong_facts_are_refused_with_their_place() {
+    let fact = |text: &str| problems(&format!("[[fact]]\n{text}")).join("\n");
+    for (text, problem) in [
+        ("key = \"a b\"\nkind = \"bool\"", "fact[0].key: \"a b\" is not a valid name"),
+        ("key = \"a\"\nkind = \"category\"", "fact[0].vocabulary: the fact \"a\" and its vocabulary do not fit"),
+        ("key = \"a\"\nkind = \"number\"\nvocabulary = [\"x\"]", "its vocabulary do not fit (hint: a category has"),
+        (
+            "key = \"a\"\nkind = \"category\"\nvocabulary = [\"x\", \"x\"]",
+            "fact[0].vocabulary[1]: \"x\" is listed twice",
+        ),
+        ("key = \"a\"\nkind = \"category\"\nvocabulary = [\"\"]", "fact[0].vocabulary[0]: a word has 1 to 256 bytes"),
+        (
+            "key = \"a\"\nkind = \"bool\"\npurpose = \"servce\"",
+            "fact[0].purpose: unknown purpose \"servce\" (hint: did you mean",
+        ),
+    ] {
+        assert!(fact(text).contains(problem), "{text}: {}", fact(text));
+    }
+    let twice = "[[fact]]\nkey = \"a\"\nkind = \"bool\"\n".repeat(2);
+    assert_eq!(problems(&twice), ["fact[1].key: \"a\" is declared twice (hint: rename or remove one)"]);
+    let many: String = (0..33).map(|n| format!("[[fact]]\nkey = \"f{n}\"\nkind = \"bool\"\n")).collect();
+    assert_eq!(problems(&many), ["fact: 33 facts, at most 32 are kept of a customer"]);
+    assert!(toml::from_str::<Catalog>("[[fact]]\nkey = \"a\"\nkind = \"bool\"\nexpires_after = \"soon\"").is_err());
 }
 
 const WRONG_FEATURES: &[(&str, &str)] = &[
