@@ -1,7 +1,7 @@
 //! Which subject ids are linked: one graph for all partitions, derived from the halves that their rows
 //! keep. A half says it of both ids, so that it counts whichever half is there, and whichever came first.
 //!
-//! It holds nothing of its own: the appliers feed it as they fold. Most subject ids are not in it, and
+//! It holds nothing of its own: the appliers feed it as they fold, and from the rows of a snapshot. Most subject ids are not in it, and
 //! while nobody is linked a decision does not even look.
 
 use std::sync::Arc;
@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use tactful_core::state::{LinkStated, Linked, Links, customer_ids};
+
+use crate::rows::Rows;
 
 /// The links of all subject ids.
 pub(crate) struct LinkGraph {
@@ -26,8 +28,19 @@ impl LinkGraph {
 
     /// Takes in what one half says.
     pub(crate) fn learn(&self, subject_id: &str, link: &LinkStated<'_>) {
-        self.insert(subject_id, link.other_id, link);
-        self.insert(link.other_id, subject_id, link);
+        self.change(subject_id, |own| own.insert(link.other_id, link.time_ms, link.kind));
+        self.change(link.other_id, |own| own.insert(subject_id, link.time_ms, link.kind));
+    }
+
+    /// Takes in what the rows of a partition hold, after they were read from a snapshot.
+    pub(crate) fn learn_rows(&self, rows: &Rows) {
+        for entry in rows.chunks().iter().flatten() {
+            let Some(links) = entry.value().links() else { continue };
+            self.change(entry.key(), |own| own.merge(links));
+            for (other_id, time_ms, kind) in links.statements() {
+                self.change(other_id, |own| own.insert(entry.key(), time_ms, kind));
+            }
+        }
     }
 
     /// The ids of the customer that a subject id belongs to; none if it is alone. One atomic load while nobody
@@ -40,16 +53,15 @@ impl LinkGraph {
         (linked.ids.len() > 1 || linked.truncated).then_some(linked)
     }
 
-    fn insert(&self, id: &str, other: &str, link: &LinkStated<'_>) {
+    fn change(&self, id: &str, change: impl FnOnce(&mut Links)) {
         if let Some(mut links) = self.ids.get_mut(id) {
-            Arc::make_mut(&mut links).insert(other, link.time_ms, link.kind);
-            return;
+            return change(Arc::make_mut(&mut links));
         }
         let mut links = self.ids.entry(id.into()).or_insert_with(|| {
             self.count.fetch_add(1, Ordering::Release);
             Arc::default()
         });
-        Arc::make_mut(&mut links).insert(other, link.time_ms, link.kind);
+        change(Arc::make_mut(&mut links));
     }
 }
 

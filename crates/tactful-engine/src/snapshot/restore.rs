@@ -137,8 +137,10 @@ impl Finder<'_> {
         let (store, schema, partition) = (Arc::clone(self.store), Arc::clone(self.schema), self.partition);
         blocking(move || {
             let rows = &store.partition(partition).rows;
-            fill(&candidate, &schema, rows, |names| store.partition(partition).put_names(names))
-                .inspect_err(|_| rows.clear())
+            let restored = fill(&candidate, &schema, rows, |names| store.partition(partition).put_names(names))
+                .inspect_err(|_| rows.clear())?;
+            store.links.learn_rows(rows);
+            Ok(restored)
         })
         .await
     }

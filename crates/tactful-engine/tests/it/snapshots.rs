@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tactful_engine::{Digests, Engine, Options};
+use tactful_engine::{Digests, Engine, LinkCommand, Options};
 use tactful_log::{Log, Partition};
 
 use crate::fixture::{
@@ -111,6 +111,41 @@ async fn a_start_from_snapshots_knows_what_a_start_from_the_whole_log_does() {
     engine.ingest(vec![again, order("customer:20", "new", 2.5, now)]).await.unwrap();
     engine.applied_all().await.unwrap();
     assert_eq!(feature(&engine, "customer:20", "orders"), orders + 1.0, "what was seen before the snapshot is known");
+    stop(log, engine).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_from_snapshots_knows_who_belongs_together() {
+    let place = Place::new();
+    let (log, engine) = place.start().await;
+    live(&engine, 0).await;
+    let said = |subject: &str, other: &str, linked| LinkCommand {
+        subject_id: subject.into(),
+        other_id: other.into(),
+        linked,
+        ..LinkCommand::default()
+    };
+    for n in 0..20 {
+        engine.link(&said(&format!("customer:{n}"), &format!("anon:{n}"), true)).await.unwrap();
+    }
+    for command in [said("customer:1", "customer:2", true), said("customer:3", "anon:3", false)] {
+        engine.link(&command).await.unwrap();
+    }
+    settle(&engine).await;
+    let ids = |engine: &Engine, id: &str| engine.context(id).unwrap().subject_ids;
+    let all = |engine: &Engine| (0..20).map(|n| ids(engine, &format!("anon:{n}"))).collect::<Vec<_>>();
+    let (before, customers) = (engine.digests(), all(&engine));
+    assert_eq!(customers[1], ["anon:1", "anon:2", "customer:1", "customer:2"]);
+    assert_eq!(customers[3], ["anon:3"]);
+    stop(log, engine).await;
+
+    let log = place.log();
+    trim(&place, &log).await;
+    let engine = start_with(&log, &place.options()).await;
+    assert_eq!((engine.digests(), all(&engine)), (before, customers));
+    engine.link(&said("customer:1", "customer:2", false)).await.unwrap();
+    engine.applied_all().await.unwrap();
+    assert_eq!(ids(&engine, "customer:2"), ["anon:2", "customer:2"]);
     stop(log, engine).await;
 }
 
