@@ -144,23 +144,23 @@ fn a_full_disk_of_the_archive_is_told_once_and_archiving_goes_on_when_there_is_s
         .env("TACTFUL__ARCHIVE_EVERY_S", "1")
         .start();
     let told = |server: &Server| server.logged().matches("cannot archive, trying again").count();
-    json(&server.run(&["decide", "anna", "-p", "web_home", "--json"]));
+    json(&server.run(&["decide", "anna", "-p", "web_home:1", "--json"]));
     eventually("it is told", || told(&server) > 0);
     let failures = |server: &Server| server.metric("tactful_archive_errors_total").unwrap_or_default();
     eventually("it is tried again", || failures(&server) >= 3.0);
     assert_eq!(told(&server), 1, "once:\n{}", server.logged());
     assert!(server.get("/readyz").starts_with("ready"), "decisions and events do not need the archive");
-    json(&server.run(&["decide", "bert", "-p", "web_home", "--json"]));
+    json(&server.run(&["decide", "bert", "-p", "web_home:1", "--json"]));
     disk.free();
     eventually("it goes on by itself", || server.metric("tactful_archive_rows_total") >= Some(2.0));
     eventually("it says so", || server.logged().matches("archiving again").count() == 1);
     // The same for a segment of an archive that is there.
     disk.fill();
-    json(&server.run(&["decide", "carl", "-p", "web_home", "--json"]));
+    json(&server.run(&["decide", "carl", "-p", "web_home:1", "--json"]));
     eventually("it is told", || told(&server) == 2);
     disk.free();
     eventually("it goes on by itself", || server.metric("tactful_archive_rows_total") >= Some(3.0));
     eventually("it says so", || server.logged().matches("archiving again").count() == 2);
     let exported = done(&server.run(&["export", "decisions"]));
-    assert_eq!(exported.lines().count(), 3, "{exported}");
+    assert_eq!(exported.lines().count(), 3, "each decision once");
 }
