@@ -5,7 +5,7 @@
 //! mod redis { tactful_log::conformance_suite!(super::RedisStore::new()); }
 //! ```
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,9 +14,11 @@ use tokio::{task::JoinSet, time::timeout};
 use crate::{Entry, Error, Log, Offset, Partition};
 
 mod entries;
+mod erasure;
 mod values;
 
 pub use entries::*;
+pub use erasure::*;
 pub use values::*;
 
 /// Data partitions of the logs under test.
@@ -35,6 +37,14 @@ const B: Partition = Partition::Data(3);
 pub trait TestStore: Send + Sync {
     /// Opens the store with [`PARTITIONS`] partitions, or opens it again after every earlier handle was dropped.
     async fn open(&self) -> Arc<dyn Log>;
+
+    /// The directory of all files that the store is kept in, uncompressed.
+    fn directory(&self) -> &Path;
+
+    /// What is kept in memory in a form that gets into files, such as the values of a server.
+    async fn memory(&self) -> Vec<u8> {
+        Vec::new()
+    }
 }
 
 /// Makes one test of each case. The argument is an expression for a fresh [`TestStore`]; the crate needs tokio's macros.
@@ -59,7 +69,10 @@ macro_rules! conformance_suite {
             races_on_a_key_have_one_winner_each,
             a_lease_has_one_holder_and_growing_tokens,
             a_lease_ends_unless_renewed,
-            reopening_keeps_everything
+            reopening_keeps_everything,
+            what_was_removed_is_gone_after_a_purge,
+            a_purge_during_appends_and_trims_loses_nothing,
+            a_scan_counts_what_is_left
         }
     };
     (@tests $store:expr; $($case:ident),*) => {

@@ -17,12 +17,13 @@ use tokio::sync::oneshot;
 use self::{
     directory::Directory,
     shared::Shared,
-    store::{MetaKey, Sizes, Store},
+    store::{MetaKey, Sizes, Store, is_token, is_user_key},
     writer::{Command, Writer},
 };
 use crate::{
-    BLOB_BYTES_MAX, Entry, Error, Lease, Log, Offset, Partition,
+    BLOB_BYTES_MAX, Entry, Error, Found, Lease, Log, Offset, Partition, Purged,
     bounds::{self, every_partition},
+    erasure::scan_partitions,
     queue::Group,
     slots::Slots,
     tail::{Recent, Tail},
@@ -31,6 +32,7 @@ use crate::{
 mod blobs;
 mod directory;
 mod leases;
+mod rewrite;
 mod shared;
 mod store;
 mod writer;
@@ -68,6 +70,8 @@ pub struct EmbeddedLog {
     shared: Arc<Shared>,
     disk_reads: Slots,
     blob_writes: Slots,
+    /// One purge at a time.
+    purging: Arc<tokio::sync::Mutex<()>>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -123,6 +127,7 @@ impl EmbeddedLog {
             shared,
             disk_reads: Slots::new(DISK_READS.0, DISK_READS.1),
             blob_writes: Slots::new(BLOB_WRITES.0, BLOB_WRITES.1),
+            purging: Arc::default(),
             writer: Some(writer),
         })
     }
@@ -217,6 +222,41 @@ impl Log for EmbeddedLog {
     async fn trim(&self, partition: Partition, below: Offset) -> Result<(), Error> {
         self.shared.index(partition)?;
         self.call(0, move |writer| writer.trim(partition, below)).await?
+    }
+
+    async fn purge(&self) -> Result<Purged, Error> {
+        let turn = Arc::clone(&self.purging).lock_owned().await;
+        let room = self.shared.queue.room(0).await?;
+        let shared = Arc::clone(&self.shared);
+        let blocking = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            rewrite::purge(&shared, room)
+        });
+        blocking.await.map_err(|_| Error::Closed)?
+    }
+
+    async fn scan(&self, matches: &(dyn for<'v> Fn(&'v [u8]) -> bool + Sync)) -> Result<Vec<Found>, Error> {
+        let mut tally = scan_partitions(self, matches).await?;
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let start = after.take();
+            let page = self.block(&self.disk_reads, move |shared| shared.meta_page(start.as_deref())).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.clone());
+            for (key, value) in &page {
+                let found = u64::from(matches(&key[1..]) || matches(value));
+                if is_user_key(key) {
+                    tally.add("keys", found);
+                } else if is_token(key) {
+                    tally.add("leases", found);
+                }
+            }
+        }
+        for sha256 in self.block(&self.disk_reads, |shared| shared.blobs.all()).await? {
+            let blob = self.block(&self.disk_reads, move |shared| shared.blobs.get(&sha256)).await?;
+            tally.add("blobs", u64::from(blob.is_some_and(|blob| matches(&blob))));
+        }
+        Ok(tally.finish())
     }
 
     async fn put_blob(&self, bytes: Bytes) -> Result<[u8; 32], Error> {

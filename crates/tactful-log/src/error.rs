@@ -38,6 +38,12 @@ pub enum Error {
         /// What is wrong, and how to mend it.
         what: String,
     },
+    /// What was removed could not be made gone from the log's files.
+    #[error("what was removed is not gone from the log's files yet: {what}")]
+    NotPurged {
+        /// What stands in the way, and what to do.
+        what: String,
+    },
     /// Another process, or this one, has the directory open.
     #[error(
         "log directory {} is in use by another process: stop the server that runs on it, read from that server instead, or choose another directory",

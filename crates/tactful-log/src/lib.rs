@@ -11,6 +11,7 @@ use bytes::Bytes;
 mod bounds;
 pub mod conformance;
 mod embedded;
+mod erasure;
 mod error;
 mod queue;
 mod redis;
@@ -19,8 +20,9 @@ mod tail;
 mod unique;
 
 pub use embedded::{EmbeddedLog, Options};
+pub use erasure::{Found, Purged, PurgedStore, mentions};
 pub use error::Error;
-pub use redis::{DeadEntry, DeadList, Intake, IntakeEntry, RedisLog, RedisOptions, RedisServer};
+pub use redis::{DeadEntry, DeadList, ErasedEntries, Intake, IntakeEntry, RedisLog, RedisOptions, RedisServer};
 
 /// Data partitions of one log at most: one per hash slot of the partition function.
 pub const PARTITIONS_MAX: u16 = 16_384;
@@ -153,6 +155,23 @@ pub trait Log: Send + Sync + 'static {
     /// # Errors
     /// [`Error::UnknownPartition`], [`Error::Full`], [`Error::Io`], [`Error::Overloaded`], [`Error::Closed`].
     async fn trim(&self, partition: Partition, below: Offset) -> Result<(), Error>;
+
+    /// Makes what was removed before this call physically gone from the log's own files, and returns once it is:
+    /// entries that were trimmed, values that were replaced. Trimming alone frees space some time; until then, and
+    /// longer, the bytes are there for whoever reads the files. Reading and appending go on meanwhile, with pauses.
+    /// What it cannot reach it names in its answer. It costs as much as writing all that is kept once more.
+    ///
+    /// # Errors
+    /// [`Error::NotPurged`] with what to do, [`Error::Full`], [`Error::OutOfMemory`], [`Error::Io`],
+    /// [`Error::Overloaded`], [`Error::Closed`]. Some stores may be purged then; call it again.
+    async fn purge(&self) -> Result<Purged, Error>;
+
+    /// Counts in every store what matches: payloads of readable entries, names and values of keys, blobs, leases. A
+    /// piece at a time, so that memory is bounded, and as of no single moment. Stores without a match are left out.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Io`], [`Error::Overloaded`], [`Error::Closed`].
+    async fn scan(&self, matches: &(dyn for<'v> Fn(&'v [u8]) -> bool + Sync)) -> Result<Vec<Found>, Error>;
 
     /// Stores `bytes` durably under their sha256 and returns it. Storing the same bytes again is free.
     ///

@@ -137,6 +137,11 @@ impl<C> Queue<C> {
         self.arrived.notify_all();
     }
 
+    /// Whether everything is refused by now.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.pending().closed
+    }
+
     fn pending(&self) -> MutexGuard<'_, Pending<C>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -19,8 +19,9 @@ use tokio::sync::oneshot;
 
 use self::{follower::Follower, server::Server, writer::Writer};
 use crate::{
-    BLOB_BYTES_MAX, Entry, Error, Lease, Log, Offset, Partition,
+    BLOB_BYTES_MAX, Entry, Error, Found, Lease, Log, Offset, Partition, Purged,
     bounds::{self, every_partition},
+    erasure::scan_partitions,
     queue::{Group, Queue},
     slots::Slots,
     tail::{Recent, Tail},
@@ -31,13 +32,17 @@ mod follower;
 mod intake;
 mod keys;
 mod private;
+mod purge;
+mod rewrite;
 mod scripts;
 mod server;
 mod streams;
+mod sweep;
 mod writer;
 
 pub use intake::{DeadEntry, DeadList, Intake, IntakeEntry};
 pub use private::RedisServer;
+pub use sweep::ErasedEntries;
 
 /// Format of the manifest.
 const FORMAT: u32 = 1;
@@ -251,6 +256,23 @@ impl Log for RedisLog {
             Ok(())
         })
         .await
+    }
+
+    async fn purge(&self) -> Result<Purged, Error> {
+        self.call(purge::purge).await
+    }
+
+    async fn scan(&self, matches: &(dyn for<'v> Fn(&'v [u8]) -> bool + Sync)) -> Result<Vec<Found>, Error> {
+        let mut tally = scan_partitions(self, matches).await?;
+        let mut cursor = sweep::Cursor::start();
+        while !matches!(cursor, sweep::Cursor::End) {
+            let (items, next) = self.call(move |shared| sweep::next(shared, cursor)).await?;
+            for item in items {
+                tally.add(item.store, u64::from(item.parts.iter().any(|part| matches(part))));
+            }
+            cursor = next;
+        }
+        Ok(tally.finish())
     }
 
     async fn put_blob(&self, bytes: Bytes) -> Result<[u8; 32], Error> {

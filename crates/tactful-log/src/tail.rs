@@ -70,9 +70,10 @@ impl Tail {
         drop(evicted);
     }
 
-    /// Hides the entries below `first`.
+    /// Hides the entries below `first`, and forgets those in memory. What was trimmed stays so: a smaller `first`, for
+    /// instance one that was seen before another trim, changes nothing.
     pub(crate) fn trim(&self, first: Offset) {
-        self.first.store(first, Ordering::Release);
+        self.first.fetch_max(first, Ordering::AcqRel);
         let mut ring = self.ring();
         while ring.entries.front().is_some_and(|entry| entry.offset < first) {
             ring.evict();

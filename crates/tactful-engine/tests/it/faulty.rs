@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tactful_log::{Entry, Error, Lease, Log, Offset, Partition};
+use tactful_log::{Entry, Error, Found, Lease, Log, Offset, Partition, Purged};
 use tokio::sync::watch;
 
 /// The wrapper.
@@ -100,6 +100,14 @@ impl Log for FaultyLog {
 
     async fn trim(&self, partition: Partition, below: Offset) -> Result<(), Error> {
         self.inner.trim(partition, below).await
+    }
+
+    async fn purge(&self) -> Result<Purged, Error> {
+        self.inner.purge().await
+    }
+
+    async fn scan(&self, matches: &(dyn for<'v> Fn(&'v [u8]) -> bool + Sync)) -> Result<Vec<Found>, Error> {
+        self.inner.scan(matches).await
     }
 
     async fn put_blob(&self, bytes: Bytes) -> Result<[u8; 32], Error> {

@@ -69,6 +69,16 @@ impl Blobs {
         Ok(Some(Bytes::from(bytes)))
     }
 
+    /// The names of all blobs, in no order.
+    pub(crate) fn all(&self) -> Result<Vec<[u8; 32]>, Error> {
+        let failed = |source| Error::io("list its blobs", &self.path, source);
+        let mut all = Vec::new();
+        for file in fs::read_dir(&self.path).map_err(failed)? {
+            all.extend(file.map_err(failed)?.file_name().to_str().and_then(unhex));
+        }
+        Ok(all)
+    }
+
     fn file(&self, sha256: &[u8; 32]) -> PathBuf {
         Path::new(&self.path).join(hex(sha256))
     }
@@ -76,6 +86,17 @@ impl Blobs {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The hash that [`hex`] wrote.
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let digits = text.as_bytes().as_chunks::<2>();
+    let bytes: Vec<u8> = digits
+        .0
+        .iter()
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect::<Option<_>>()?;
+    if digits.1.is_empty() { bytes.try_into().ok() } else { None }
 }
 
 #[cfg(test)]
@@ -109,5 +130,6 @@ mod tests {
         assert_eq!(blobs.get(&sha256).unwrap().unwrap(), "");
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
         assert_eq!(blobs.get(&[7; 32]).unwrap(), None);
+        assert_eq!(blobs.all().unwrap(), [sha256]);
     }
 }

@@ -5,7 +5,8 @@
 //! lock            held for as long as the log is open
 //! data/           complete from the moment it has this name (built as data.new, synced, renamed)
 //!   manifest      format, number of partitions, epoch
-//!   store/        fjall
+//!   current       name of the store's directory; without this file it is `store`
+//!   store/        fjall; `store.1` and so on after a purge. Any other than the current one is removed at the start
 //!   blobs/        one file per blob
 //! ```
 
@@ -13,11 +14,16 @@ use std::{
     fs::{self, File, TryLockError},
     io::{ErrorKind, Write},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use crate::{Error, unique};
 
 const FORMAT: u32 = 1;
+/// File that names the store's directory, that directory at first, and how the later ones begin.
+const CURRENT: &str = "current";
+const STORE: &str = "store";
+const NUMBERED: &str = "store.";
 
 /// What is fixed for the life of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +64,8 @@ impl Manifest {
 pub(crate) struct Directory {
     path: PathBuf,
     manifest: Manifest,
+    /// Name of the store's directory.
+    store: Mutex<String>,
     _lock: Lock,
 }
 
@@ -111,7 +119,9 @@ impl Directory {
             ErrorKind::NotFound => Error::Corrupt { what: format!("{} has lost its manifest", path.display()) },
             _ => failed("read its manifest")(source),
         })?;
-        Ok(Self { path: path.to_owned(), manifest: Manifest::parse(&text)?, _lock: lock })
+        let manifest = Manifest::parse(&text)?;
+        let store = current_store(&data, path)?;
+        Ok(Self { path: path.to_owned(), manifest, store: Mutex::new(store), _lock: lock })
     }
 
     /// The directory that the operator named.
@@ -123,8 +133,32 @@ impl Directory {
         self.manifest
     }
 
+    /// The directory of the store.
     pub(crate) fn store(&self) -> PathBuf {
-        self.path.join("data").join("store")
+        self.store_path(&self.store.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn store_path(&self, name: &str) -> PathBuf {
+        self.path.join("data").join(name)
+    }
+
+    /// A name for the store that is to follow.
+    pub(crate) fn next_store(&self) -> String {
+        let name = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let number: u64 = name.strip_prefix(NUMBERED).and_then(|number| number.parse().ok()).unwrap_or(0);
+        format!("{NUMBERED}{}", number + 1)
+    }
+
+    /// Makes another directory that of the store, durably and as a whole.
+    pub(crate) fn switch(&self, name: &str) -> Result<(), Error> {
+        let data = self.path.join("data");
+        let failed = |source| Error::io("name its store", &self.path, source);
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let part = data.join("current.part");
+        write_durably(&part, name.as_bytes()).map_err(failed)?;
+        fs::rename(&part, data.join(CURRENT)).map_err(failed)?;
+        name.clone_into(&mut store);
+        sync_directory(&data).map_err(failed)
     }
 
     pub(crate) fn blobs(&self) -> PathBuf {
@@ -138,6 +172,28 @@ impl Directory {
         let removed = fs::remove_file(&file);
         written.and(removed).map_err(|source| Error::io("write", &self.path, source))
     }
+}
+
+/// Name of the store's directory; removes all others, which a purge or a crash of one left.
+fn current_store(data: &Path, path: &Path) -> Result<String, Error> {
+    let failed = |action| move |source| Error::io(action, path, source);
+    let is_store = |name: &str| name == STORE || name.strip_prefix(NUMBERED).is_some_and(|n| n.parse::<u64>().is_ok());
+    let current = match fs::read_to_string(data.join(CURRENT)) {
+        Ok(name) if is_store(&name) && data.join(&name).is_dir() => name,
+        Ok(_) => {
+            let what = format!("{} names a store that is not there", data.join(CURRENT).display());
+            return Err(Error::Corrupt { what });
+        }
+        Err(source) if source.kind() == ErrorKind::NotFound => STORE.to_owned(),
+        Err(source) => return Err(failed("read the name of its store")(source)),
+    };
+    for file in fs::read_dir(data).map_err(failed("look into its directory"))? {
+        let file = file.map_err(failed("look into its directory"))?;
+        if file.file_name().to_str().is_some_and(|name| is_store(name) && name != current) {
+            fs::remove_dir_all(file.path()).map_err(failed("remove an old store"))?;
+        }
+    }
+    Ok(current)
 }
 
 fn lock(path: &Path) -> Result<Lock, Error> {
@@ -202,6 +258,27 @@ mod tests {
         drop(born);
         let again = Directory::open(home.path(), Some(8), |_| panic!("built twice")).unwrap();
         assert_eq!(again.manifest(), manifest);
+    }
+
+    #[test]
+    fn a_switch_holds_and_what_it_left_behind_is_removed_at_the_start() {
+        let home = tempfile::tempdir().unwrap();
+        let open = || Directory::open(home.path(), Some(4), |store| fs::create_dir(store).map_err(|_| Error::Closed));
+        let directory = open().unwrap();
+        let next = directory.next_store();
+        fs::create_dir(directory.store_path(&next)).unwrap();
+        directory.switch(&next).unwrap();
+        assert_eq!(directory.store(), directory.store_path("store.1"));
+        assert_eq!(directory.next_store(), "store.2");
+        fs::create_dir(directory.store_path("store.2")).unwrap();
+        drop(directory);
+        let directory = open().unwrap();
+        assert_eq!(directory.store(), directory.store_path("store.1"));
+        let exists = |name: &str| directory.store_path(name).exists();
+        assert_eq!(["store", "store.1", "store.2", "blobs"].map(exists), [false, true, false, true]);
+        fs::remove_dir(directory.store()).unwrap();
+        drop(directory);
+        assert!(matches!(open(), Err(Error::Corrupt { .. })), "a lost store is no empty one");
     }
 
     #[test]

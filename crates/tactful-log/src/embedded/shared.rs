@@ -81,6 +81,20 @@ impl Shared {
         Err(Error::Corrupt { what })
     }
 
+    /// Small keys and the store's own marks after this one, with their values, until they are many bytes.
+    pub(crate) fn meta_page(&self, after: Option<&[u8]>) -> Result<Vec<(Vec<u8>, Bytes)>, Error> {
+        self.with_store(|store| store.meta_page(self.path(), after, READ_BYTES_MAX))
+    }
+
+    pub(crate) fn sizes(&self) -> Sizes {
+        self.sizes
+    }
+
+    /// Puts another store in place; answers the one before, or why there was none.
+    pub(crate) fn replace(&self, store: Store) -> Result<Store, Error> {
+        std::mem::replace(&mut *self.store.write().unwrap_or_else(PoisonError::into_inner), Ok(store))
+    }
+
     pub(crate) fn get(&self, key: &MetaKey) -> Result<Option<Bytes>, Error> {
         self.with_store(|store| store.get(self.path(), key))
     }

@@ -5,7 +5,12 @@
 //! the cause is gone; only opening it anew helps. A failed flush or compaction of its background workers
 //! poisons it as well and ends the worker. Reads are served by a poisoned store all the same.
 
-use std::{ops::Range, path::Path, thread, time::Duration};
+use std::{
+    ops::{Bound, Range},
+    path::Path,
+    thread,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use fjall::{
@@ -122,6 +127,54 @@ impl Store {
         self.commit(directory, batch)
     }
 
+    /// Writes entries without waiting for the disk: [`Store::sync`] does.
+    pub(crate) fn load<'a>(
+        &self,
+        directory: &Path,
+        entries: impl ExactSizeIterator<Item = (Partition, Offset, &'a Bytes)>,
+    ) -> Result<(), Fault> {
+        let mut batch = OwnedWriteBatch::with_capacity(self.database.clone(), entries.len());
+        for (partition, offset, payload) in entries {
+            batch.insert(&self.entries, key(partition, offset), payload.as_ref());
+        }
+        self.write(directory, batch)
+    }
+
+    /// Writes small keys as another store gave them, without waiting for the disk.
+    pub(crate) fn load_meta(&self, directory: &Path, values: &[(Vec<u8>, Bytes)]) -> Result<(), Fault> {
+        let mut batch = OwnedWriteBatch::with_capacity(self.database.clone(), values.len());
+        for (key, value) in values {
+            batch.insert(&self.meta, key.as_slice(), value.as_ref());
+        }
+        self.write(directory, batch)
+    }
+
+    /// Returns once everything written is on disk.
+    pub(crate) fn sync(&self, directory: &Path) -> Result<(), Error> {
+        self.database.persist(PersistMode::SyncAll).map_err(|source| fault("write", directory, source))
+    }
+
+    /// Small keys after this one, with their values, until they are more than `bytes`. Their first byte says what
+    /// they are: see [`is_user_key`].
+    pub(crate) fn meta_page(
+        &self,
+        directory: &Path,
+        after: Option<&[u8]>,
+        bytes: usize,
+    ) -> Result<Vec<(Vec<u8>, Bytes)>, Error> {
+        let after = after.map_or(Bound::Unbounded, |key| Bound::Excluded(key.to_vec()));
+        let (mut page, mut taken) = (Vec::new(), 0);
+        for guard in self.meta.range((after, Bound::Unbounded::<Vec<u8>>)) {
+            let (key, value) = guard.into_inner().map_err(|source| fault("read", directory, source))?;
+            taken += key.len() + value.len();
+            page.push((key.to_vec(), Bytes::copy_from_slice(&value)));
+            if taken > bytes {
+                break;
+            }
+        }
+        Ok(page)
+    }
+
     /// Writes small keys, all or none, and returns once they are on disk.
     pub(crate) fn put(&self, directory: &Path, values: &[(MetaKey, Option<Bytes>)]) -> Result<(), Fault> {
         let mut batch = self.database.batch();
@@ -206,11 +259,15 @@ impl Store {
     }
 
     fn commit(&self, directory: &Path, batch: OwnedWriteBatch) -> Result<(), Fault> {
+        self.write(directory, batch.durability(Some(PersistMode::SyncData)))
+    }
+
+    fn write(&self, directory: &Path, batch: OwnedWriteBatch) -> Result<(), Fault> {
         if batch.is_empty() {
             return Ok(());
         }
         self.wait_for_workers()?;
-        match batch.durability(Some(PersistMode::SyncData)).commit() {
+        match batch.commit() {
             Ok(()) => Ok(()),
             Err(fjall::Error::Poisoned) => Err(Fault::Poisoned),
             Err(source) => Err(Fault::Failed(fault("append", directory, source))),
@@ -239,6 +296,16 @@ impl Fault {
             Self::Poisoned => fault("write", directory, fjall::Error::Poisoned),
         }
     }
+}
+
+/// Whether a small key of [`Store::meta_page`] is a caller's own rather than a mark of the log.
+pub(crate) fn is_user_key(key: &[u8]) -> bool {
+    key.first() == Some(&b'k')
+}
+
+/// Whether it is a lease's.
+pub(crate) fn is_token(key: &[u8]) -> bool {
+    key.first() == Some(&b'l')
 }
 
 fn number(partition: Partition) -> u16 {

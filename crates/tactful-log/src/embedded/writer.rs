@@ -38,7 +38,7 @@ pub(crate) enum Command {
 }
 
 pub(crate) struct Writer {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// Offset of the last entry handed out, per partition.
     tails: Vec<Offset>,
     /// Entries to be published, per partition; empty between commits.
@@ -285,8 +285,19 @@ impl Writer {
         cause
     }
 
+    /// Takes nothing more until a restart: what the disk holds is not known.
+    pub(super) fn stop(&mut self, cause: &Error) {
+        tracing::error!(%cause, "log accepts no entries any more: check the disk, then restart");
+        self.broken = Some(Broken { cause: cause.clone(), curable: false, attempted: None, undo: Vec::new() });
+    }
+
+    /// These, and only these, trimmed entries are still in the store.
+    pub(super) fn retrim(&mut self, trimmed: Vec<(Partition, Range<Offset>)>) {
+        self.trimmed = trimmed.into();
+    }
+
     /// Makes a broken store usable again, if that can be done now; says why not otherwise.
-    fn revive(&mut self) -> Result<(), Error> {
+    pub(super) fn revive(&mut self) -> Result<(), Error> {
         let Some(broken) = &mut self.broken else { return Ok(()) };
         let pausing = broken.attempted.is_some_and(|attempted| attempted.elapsed() < REVIVE_PAUSE);
         if !broken.curable || pausing {

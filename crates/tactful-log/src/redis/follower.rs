@@ -125,10 +125,15 @@ impl Follower {
             let asked = followed.iter().map(|(partition, at)| (*partition, offset(entries[*at].as_ref())));
             let (epoch, extents) = streams::extents(connection, asked)?;
             for ((partition, at), extent) in followed.into_iter().zip(extents) {
-                if let Err(reason) = self.compare(partition, epoch, &extent, entries[at].as_ref()) {
-                    self.shared.end(partition, reason);
+                match self.compare(partition, epoch, &extent, entries[at].as_ref()) {
+                    // What another node trimmed is forgotten here too, so that no memory keeps it.
+                    Ok(()) => self.shared.tails[at].trim(extent.first),
+                    Err(reason) => self.shared.end(partition, reason),
                 }
             }
+        }
+        for (newest, tail) in self.newest.iter_mut().zip(&self.shared.tails) {
+            newest.take_if(|entry| entry.offset < tail.first());
         }
         self.anchors.clone_from(&self.newest);
         self.checked = Instant::now();

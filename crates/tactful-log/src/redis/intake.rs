@@ -9,12 +9,15 @@ use bytes::Bytes;
 use metrics::counter;
 use redis::{Connection, ErrorKind, RedisError, RedisResult, Value};
 
-use super::server::{Server, typed};
+use super::{
+    server::{Server, typed},
+    sweep::{self, ErasedEntries},
+};
 use crate::{Error, unique};
 
-const INTAKE: &str = "tactful:intake";
-const DEAD: &str = "tactful:dead";
-const GROUP: &str = "tactful";
+pub(crate) const INTAKE: &str = "tactful:intake";
+pub(crate) const DEAD: &str = "tactful:dead";
+pub(crate) const GROUP: &str = "tactful";
 /// Entries taken at once.
 const TAKE_MAX: usize = 500;
 /// Time for which Redis holds a call that finds nothing.
@@ -123,6 +126,15 @@ impl Intake {
         Ok(())
     }
 
+    /// Removes from the intake and the dead list the entries with a field that matches, also those that a node took
+    /// and has not settled. Their bytes are gone from the files after [`crate::Log::purge`] only.
+    ///
+    /// # Errors
+    /// [`Error::Io`]: some may be removed; ask again.
+    pub fn erase(&self, matches: impl Fn(&[u8]) -> bool) -> Result<ErasedEntries, Error> {
+        sweep::erase(&self.server, &matches)
+    }
+
     fn fetch(&mut self) -> RedisResult<Vec<IntakeEntry>> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
@@ -197,6 +209,15 @@ impl DeadList {
         self.server.run("retry an entry", |connection| retry.exec(connection))?;
         Ok(true)
     }
+
+    /// As [`Intake::erase`]: removes from both the entries with a field that matches, also those that a node took
+    /// and has not settled. Their bytes are gone from the files after [`crate::Log::purge`] only.
+    ///
+    /// # Errors
+    /// [`Error::Io`]: some may be removed; ask again.
+    pub fn erase(&self, matches: impl Fn(&[u8]) -> bool) -> Result<ErasedEntries, Error> {
+        sweep::erase(&self.server, &matches)
+    }
 }
 
 /// Forgets consumers of processes that are long gone and owe nothing.
@@ -214,7 +235,7 @@ fn forget_consumers(connection: &mut Connection) -> RedisResult<()> {
     Ok(())
 }
 
-fn entries(value: Value) -> RedisResult<Vec<IntakeEntry>> {
+pub(crate) fn entries(value: Value) -> RedisResult<Vec<IntakeEntry>> {
     typed::<Vec<Value>>(value)?.into_iter().map(entry).collect()
 }
 

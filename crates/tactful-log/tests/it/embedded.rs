@@ -31,6 +31,10 @@ impl TestStore for DirectoryStore {
     async fn open(&self) -> Arc<dyn Log> {
         Arc::new(EmbeddedLog::open(self.home.path(), self.options).unwrap())
     }
+
+    fn directory(&self) -> &Path {
+        self.home.path()
+    }
 }
 
 /// Plenty of memory: fresh entries never come from the disk.

@@ -13,3 +13,4 @@ mod kill;
 mod opening;
 mod rate;
 mod redis;
+mod redis_erasure;

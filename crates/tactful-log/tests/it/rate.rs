@@ -1,14 +1,24 @@
-//! How fast the embedded log takes entries. Not run by default: it measures, and asserts only that all are there.
+//! How fast the embedded log takes entries, and what a purge costs. Not run by default: it measures, and asserts only that all are there.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use tactful_log::{EmbeddedLog, Log, Options, Partition};
+use tactful_log::{EmbeddedLog, Log, Options, Partition, RedisLog, RedisOptions, RedisServer};
 
 const ENTRIES: usize = 2_000_000;
 const GROUP: usize = 500;
 const PAYLOAD_BYTES: usize = 200;
 const APPENDERS: usize = 4;
+const PURGE_ENTRIES: usize = 200_000;
+
+/// Longest append while a purge ran.
+static LONGEST_US: AtomicU64 = AtomicU64::new(0);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement: cargo test -p tactful-log --release rate -- --ignored --nocapture"]
@@ -44,4 +54,43 @@ async fn append_rate() {
         read += entries.len();
     }
     println!("{:.0} entries/s read back", read as f64 / started.elapsed().as_secs_f64());
+}
+
+/// What a purge costs: with half of the entries trimmed, and another that finds nothing to do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement: cargo test -p tactful-log purge_rate -- --ignored --nocapture"]
+async fn purge_rate() {
+    let (home, redis_home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = RedisServer::start(redis_home.path()).unwrap();
+    let options = RedisOptions { url: server.url(), partitions: 16, recent_bytes: 0 };
+    let logs: [(&str, Arc<dyn Log>); 2] = [
+        ("embedded", Arc::new(EmbeddedLog::open(home.path(), Options::default()).unwrap())),
+        ("redis", Arc::new(RedisLog::open(&options).unwrap())),
+    ];
+    for (name, log) in logs {
+        let partition = Partition::Data(3);
+        for _ in 0..PURGE_ENTRIES / GROUP {
+            let entries = (0..GROUP).map(|n| (partition, Bytes::from(vec![n as u8; PAYLOAD_BYTES]))).collect();
+            log.append(entries).await.unwrap();
+        }
+        log.trim(partition, PURGE_ENTRIES as u64 / 2 + 50).await.unwrap();
+        for round in ["half of them trimmed", "nothing trimmed since"] {
+            let appending = tokio::spawn(longest_append(Arc::clone(&log)));
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let started = Instant::now();
+            let purged = log.purge().await.unwrap();
+            let took = started.elapsed();
+            appending.abort();
+            println!("{name}, {PURGE_ENTRIES} entries of {PAYLOAD_BYTES} bytes, {round}: {took:?}, {purged:?}");
+        }
+        println!("{name}: longest append meanwhile {:?}", Duration::from_micros(LONGEST_US.swap(0, Ordering::Relaxed)));
+    }
+}
+
+async fn longest_append(log: Arc<dyn Log>) {
+    loop {
+        let started = Instant::now();
+        log.append(vec![(Partition::Data(5), Bytes::from_static(b"meanwhile"))]).await.unwrap();
+        LONGEST_US.fetch_max(started.elapsed().as_micros() as u64, Ordering::Relaxed);
+    }
 }

@@ -2,6 +2,7 @@
 //! from Redis; and what only this one has to withstand: being shared, and a Redis that goes away or forgets.
 
 use std::{
+    path::Path,
     process::Command,
     sync::Arc,
     time::{Duration, Instant},
@@ -32,7 +33,9 @@ pub(crate) struct RedisStore {
 impl RedisStore {
     pub(crate) fn new(recent_bytes: usize) -> Self {
         let home = tempfile::tempdir().unwrap();
-        Self { server: RedisServer::start(home.path()).unwrap(), recent_bytes, home }
+        let store = Self { server: RedisServer::start(home.path()).unwrap(), recent_bytes, home };
+        store.command(&["CONFIG", "SET", "rdbcompression", "no"]);
+        store
     }
 
     pub(crate) fn log(&self) -> Result<RedisLog, Error> {
@@ -40,19 +43,23 @@ impl RedisStore {
         RedisLog::open(&RedisOptions { url, partitions: PARTITIONS, recent_bytes })
     }
 
-    fn connection(&self) -> Connection {
+    pub(crate) fn url(&self) -> String {
+        self.server.url()
+    }
+
+    pub(crate) fn connection(&self) -> Connection {
         redis::Client::open(self.server.url()).unwrap().get_connection().unwrap()
     }
 
     /// Runs a command that answers no error.
-    fn command(&self, words: &[&str]) {
+    pub(crate) fn command(&self, words: &[&str]) {
         redis::cmd(words[0]).arg(&words[1..]).exec(&mut self.connection()).unwrap();
     }
 
     /// Starts Redis again where it was.
-    fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.server.kill();
-        self.server = RedisServer::start_on(self.home.path(), self.server.port(), &[]).unwrap();
+        self.server = RedisServer::start_on(self.home.path(), self.server.port(), &["--rdbcompression", "no"]).unwrap();
     }
 
     fn signal(&self, name: &str) {
@@ -65,6 +72,17 @@ impl RedisStore {
 impl TestStore for RedisStore {
     async fn open(&self) -> Arc<dyn Log> {
         Arc::new(self.log().unwrap())
+    }
+
+    fn directory(&self) -> &Path {
+        self.home.path()
+    }
+
+    async fn memory(&self) -> Vec<u8> {
+        let mut connection = self.connection();
+        let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query(&mut connection).unwrap();
+        let dump = |key: Vec<u8>| redis::cmd("DUMP").arg(key).query::<Vec<u8>>(&mut connection).unwrap();
+        keys.into_iter().flat_map(dump).collect()
     }
 }
 
