@@ -12,7 +12,7 @@ use tactful_core::hash;
 use tactful_core::state::{Applied, DecisionMade, Dedup, Entry, Event, OutcomeSeen, Row, STATE_FORMAT, Schema, apply};
 use tactful_log::{Entry as LogEntry, Error as LogError, Log, Offset, Partition};
 use tactful_proto::storage::fold_record::Body;
-use tactful_proto::storage::{ExternalDecisionBody, FoldRecord, OutcomeBody, Record, SnapshotHeader};
+use tactful_proto::storage::{ExternalDecisionBody, FoldRecord, OutcomeBody, Record, SnapshotHeader, Tombstone};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::capture::{Captures, capture};
@@ -23,8 +23,10 @@ use crate::model::Slot;
 use crate::options::Options;
 use crate::record::{self, chosen, consent_given, fact_told, link_stated, properties};
 use crate::recorder::Queued;
+use crate::replies::Replies;
 use crate::snapshot::{self, Beginning, Places, Taker, restore};
 use crate::store::{PartitionRows, Store};
+use crate::tombstones::Tombstones;
 
 /// Entries read from the log at once.
 const READ_MAX: usize = 1_024;
@@ -44,6 +46,10 @@ pub(crate) struct Applier {
     pub(crate) progress: watch::Sender<Offset>,
     pub(crate) damage: Damage,
     pub(crate) snapshots: Snapshots,
+    pub(crate) replies: Arc<Replies>,
+    pub(crate) tombstones: Tombstones,
+    /// Who was erased, as of the start.
+    pub(crate) erased: Arc<[Tombstone]>,
     /// Hash of the last entry applied: see `SnapshotHeader`.
     pub(crate) anchor: u64,
 }
@@ -115,10 +121,12 @@ impl Applier {
             after = restored.offset;
             self.dedup.restore(restored.dedup);
             self.captures.restore(restored.waiting);
+            self.tombstones.add_missing(&restored.tombstones);
             self.anchor = restored.anchor;
             self.store.partition(self.partition).watermark_ms.store(restored.watermark_ms, Ordering::Relaxed);
             self.publish(after);
         }
+        self.erase_missing();
         self.snapshots.taker = Taker::new(self.snapshots.shared.clone(), self.partition, after);
         self.flush_if_caught_up(after).await;
         Some(after)
@@ -179,7 +187,8 @@ impl Applier {
     fn snapshot_parts(&mut self, applied: Offset) -> (&mut Taker, &PartitionRows, impl Fn() -> Beginning) {
         let rows = self.store.partition(self.partition);
         let (slot, log, dedup) = (&self.slot, self.log.as_ref(), &self.dedup);
-        let (captures, anchor, partition) = (&self.captures, self.anchor, self.partition);
+        let (captures, tombstones) = (&self.captures, &self.tombstones);
+        let (anchor, partition) = (self.anchor, self.partition);
         let beginning = move || Beginning {
             header: SnapshotHeader {
                 state_format: STATE_FORMAT,
@@ -192,6 +201,7 @@ impl Applier {
                 created_ms: now_ms(),
                 watermark_ms: rows.watermark_ms(),
                 waiting: captures.waiting(),
+                tombstones: tombstones.list(),
             },
             dedup: dedup.image(),
         };
@@ -211,6 +221,13 @@ impl Applier {
             return;
         }
         let Some(body) = &record.body else { return };
+        if let Body::Erase(erase) = body {
+            return self.erase(&record.subject_id, erase.erased_ms);
+        }
+        if self.is_barred(&record, body) {
+            counter!("tactful_events_of_erased_total").increment(1);
+            return;
+        }
         if let Body::Decision(decision) = body
             && decision.external
         {
@@ -279,6 +296,7 @@ fn fold(schema: &Schema, rows: &PartitionRows, record: &FoldRecord, body: &Body)
         }
         Body::Outcome(outcome) => fold_outcome(schema, rows, record, outcome),
         Body::ExternalDecision(external) => fold_external(schema, rows, record, external),
+        Body::Erase(_) => Applied::default(),
         Body::Link(link) => fold_entry(schema, rows, record, &Entry::Link(link_stated(link))),
         Body::Fact(fact) => fold_entry(schema, rows, record, &Entry::Fact(fact_told(fact))),
         Body::Consent(consent) => fold_entry(schema, rows, record, &Entry::Consent(consent_given(consent))),

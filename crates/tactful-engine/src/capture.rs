@@ -57,6 +57,12 @@ impl Captures {
         }
     }
 
+    /// Leaves out those of a subject id that was erased.
+    pub(crate) fn forget(&mut self, subject_id: &str) {
+        self.waiting.retain(|_, record| record.subject_id != subject_id);
+        self.unsent.retain(|hash| self.waiting.contains_key(hash));
+    }
+
     /// What a snapshot of this place has to keep.
     pub(crate) fn waiting(&self) -> Vec<Record> {
         self.waiting.values().cloned().collect()

@@ -1,7 +1,7 @@
 //! The one handle of the running system: starts appliers and recorder on a log, knows when they
 //! have caught up, and stops them in order.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tactful_core::ruleset::Ruleset;
 use tactful_log::{Log, Offset, Partition};
 use tactful_proto::v1;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::applier::{Applier, Snapshots};
@@ -20,7 +20,9 @@ use crate::capture::Captures;
 use crate::clock::now_ms;
 use crate::control::{self, note_layout};
 use crate::damage::Damage;
+use crate::erasures;
 use crate::error::Error;
+use crate::housekeeper::Housekeeper;
 use crate::model::{Slot, restore};
 use crate::options::Options;
 use crate::recorder::Recorder;
@@ -28,6 +30,7 @@ use crate::replies::Replies;
 use crate::snapshot::{self, Taker};
 use crate::store::Store;
 use crate::token::Tokens;
+use crate::tombstones::{TombstoneKey, Tombstones};
 
 /// Key of the log under which the secret of the outcome tokens is kept.
 const TOKEN_KEY: &str = "outcome-token-key";
@@ -40,7 +43,7 @@ pub struct Engine {
     pub(crate) store: Arc<Store>,
     pub(crate) slot: Arc<Slot>,
     pub(crate) recorder: Recorder,
-    pub(crate) replies: Replies,
+    pub(crate) replies: Arc<Replies>,
     pub(crate) tokens: Tokens,
     runtime: Handle,
     progress: Vec<(Offset, watch::Receiver<Offset>)>,
@@ -51,7 +54,9 @@ pub struct Engine {
     pub(crate) damage: Damage,
     snapshots: Option<Arc<snapshot::Shared>>,
     /// Where the archive is, for exports.
-    archive: OnceLock<PathBuf>,
+    archive: Arc<OnceLock<PathBuf>>,
+    pub(crate) tombstone_key: TombstoneKey,
+    pub(crate) housekeeping: Arc<Notify>,
     closing: watch::Sender<bool>,
     tasks: Mutex<Tasks>,
 }
@@ -98,13 +103,16 @@ impl Engine {
         let control = control::read(log.as_ref()).await?;
         note_layout(log.as_ref(), &ruleset, &control).await?;
         let ruleset = restore(log.as_ref(), ruleset, &control).await?;
-        let tokens = Tokens::new(token_key(log.as_ref()).await?, start_value());
+        let tokens = Tokens::new(secret(log.as_ref(), TOKEN_KEY).await?, start_value());
         let store = Arc::new(Store::new(log.partitions()));
         let slot = Arc::new(Slot::new(ruleset));
         let (recorder, recorder_task) = Recorder::new(Arc::clone(&log), options.recorder_queue_max);
         let (closing, closed) = watch::channel(false);
         let mut tasks = Tasks { recorder: Some(tokio::spawn(recorder_task.run(closed.clone()))), ..Tasks::default() };
         let damage = Damage::new();
+        let (archive, housekeeping, replies) = (Arc::default(), Arc::default(), Arc::new(Replies::new(options)));
+        let tombstone_key = TombstoneKey::of(log.as_ref()).await?;
+        let erased: Arc<[_]> = erasures::tombstones(log.as_ref()).await?.into();
         let snapshots = snapshots(options, log.partitions())?;
         let loading = Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
         let mut progress = Vec::new();
@@ -129,6 +137,9 @@ impl Engine {
                     taker: Taker::new(None, partition, 0),
                 },
                 anchor: 0,
+                replies: Arc::clone(&replies),
+                tombstones: Tombstones::new(tombstone_key.clone()),
+                erased: Arc::clone(&erased),
             };
             tasks.followers.push(tokio::spawn(applier.run(closed.clone())));
         }
@@ -140,12 +151,24 @@ impl Engine {
             damage: damage.clone(),
         };
         tasks.followers.push(tokio::spawn(follower.run(closed)));
+        if let Some(snapshots) = &snapshots {
+            let housekeeper = Housekeeper {
+                log: Arc::clone(&log),
+                store: Arc::clone(&store),
+                archive: Arc::clone(&archive),
+                nudge: Arc::clone(&housekeeping),
+                snapshots: Arc::clone(snapshots),
+                every: Duration::from_millis(options.housekeeping_ms),
+                absent: Duration::from_millis(options.node_absent_ms_max),
+            };
+            tasks.followers.push(tokio::spawn(housekeeper.run(closing.subscribe())));
+        }
         Ok(Arc::new(Self {
             log,
             store,
             slot,
             recorder,
-            replies: Replies::new(options),
+            replies,
             tokens,
             runtime: Handle::current(),
             progress,
@@ -153,7 +176,9 @@ impl Engine {
             caught_up: AtomicBool::new(false),
             damage,
             snapshots,
-            archive: OnceLock::new(),
+            archive,
+            tombstone_key,
+            housekeeping,
             closing,
             tasks: Mutex::new(tasks),
         }))
@@ -235,6 +260,14 @@ impl Engine {
         self.applied_all().await?;
         self.recorder.flush().await;
         Ok(())
+    }
+
+    pub(crate) fn snapshots(&self) -> Option<&Arc<snapshot::Shared>> {
+        self.snapshots.as_ref()
+    }
+
+    pub(crate) fn archive_directory(&self) -> Option<&Path> {
+        self.archive.get().map(PathBuf::as_path)
     }
 
     /// Takes a snapshot of every partition that has anything new, and returns once they are whole. Without a
@@ -331,15 +364,15 @@ async fn ended(tasks: &mut Vec<JoinHandle<()>>) {
     }
 }
 
-/// The secret of the outcome tokens, made once for each log.
-async fn token_key(log: &dyn Log) -> Result<[u8; 32], Error> {
+/// A secret, made once for each log.
+pub(crate) async fn secret(log: &dyn Log, name: &str) -> Result<[u8; 32], Error> {
     loop {
-        let found = log.get_key(TOKEN_KEY).await?;
+        let found = log.get_key(name).await?;
         if let Some(key) = found.as_deref().and_then(|bytes| bytes.try_into().ok()) {
             return Ok(key);
         }
         let random = [uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().into_bytes()].concat();
-        log.compare_and_set(TOKEN_KEY, found, Bytes::from(random)).await?;
+        log.compare_and_set(name, found, Bytes::from(random)).await?;
     }
 }
 

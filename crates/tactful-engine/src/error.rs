@@ -46,12 +46,32 @@ pub enum Error {
         /// The archive, as its file archive.id names it.
         archive: u64,
     },
+    /// Too many erasures go on at once.
+    #[error("{most} erasures go on already: try again when some are done")]
+    TooManyErasures {
+        /// The bound.
+        most: usize,
+    },
+    /// Others changed the same thing, again and again.
+    #[error("others change the same at this moment: try again")]
+    Busy,
+    /// More nodes follow the log than may.
+    #[error("more than {most} nodes follow this log: stop those that are not needed")]
+    TooManyNodes {
+        /// The bound.
+        most: usize,
+    },
     /// The engine is being shut down.
     #[error("the engine is shutting down")]
     Closed,
 }
 
 impl Error {
+    /// Something that a field names is not there.
+    pub(crate) fn missing(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError { field: field.into(), message: message.into(), not_found: true }])
+    }
+
     /// One wrong field.
     pub(crate) fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError { field: field.into(), message: message.into(), not_found: false }])
@@ -78,7 +98,9 @@ impl LogFailure {
         use tactful_log::Error as Log;
         match error {
             Log::Full { .. } | Log::OutOfMemory { .. } => Self::Full,
-            Log::Io { .. } | Log::Closed | Log::Overloaded { .. } | Log::Locked { .. } => Self::Unavailable,
+            Log::Io { .. } | Log::NotPurged { .. } | Log::Closed | Log::Overloaded { .. } | Log::Locked { .. } => {
+                Self::Unavailable
+            }
             Log::Corrupt { .. } | Log::Trimmed { .. } | Log::BeyondTail { .. } => Self::Damaged,
             Log::NotALog { .. }
             | Log::Unfit { .. }

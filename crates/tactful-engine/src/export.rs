@@ -15,8 +15,10 @@ use tokio::sync::mpsc;
 
 use crate::archive::{Archive, Scan};
 use crate::control;
+use crate::erasures;
 use crate::error::Error;
 use crate::record::bytes_to_floats;
+use crate::tombstones::Tombstones;
 
 /// Rows handed over at once: a fraction of a millisecond of encoding, since the thread that does it also
 /// decides.
@@ -37,6 +39,7 @@ pub async fn export(
     rows: mpsc::Sender<Vec<v1::DecisionRow>>,
 ) -> Result<(), Error> {
     let layouts = control::read(log.as_ref()).await?.layouts;
+    let tombstones = erasures::of_log(log.as_ref()).await?;
     let archive = match archive {
         Some(directory) => Archive::find(log.as_ref(), &directory).await?,
         None => None,
@@ -46,6 +49,7 @@ pub async fn export(
         let mut exporter = Exporter {
             partition,
             layouts: &layouts,
+            tombstones: &tombstones,
             outcomes: HashMap::new(),
             seen: HashSet::new(),
             range: (start_ms, end_ms),
@@ -78,6 +82,8 @@ type Outcomes = HashMap<(bool, String, String), Vec<OutcomeBody>>;
 struct Exporter<'a> {
     partition: u16,
     layouts: &'a [LayoutUsed],
+    /// Who was erased: nothing of them is told, though it may not be gone yet.
+    tombstones: &'a Tombstones,
     outcomes: Outcomes,
     /// Message hashes met so far.
     seen: HashSet<u64>,
@@ -103,7 +109,11 @@ impl Exporter<'_> {
 
     fn emit(&mut self, record: Record) {
         let Some(Body::Decision(decision)) = record.body else { return };
-        if !(self.range.0..self.range.1).contains(&decision.decided_ms) || !self.is_first(record.message_hash) {
+        let is_erased = self.tombstones.bar(&record.subject_id, decision.decided_ms);
+        if is_erased
+            || !(self.range.0..self.range.1).contains(&decision.decided_ms)
+            || !self.is_first(record.message_hash)
+        {
             return;
         }
         let features = self.features(&decision);

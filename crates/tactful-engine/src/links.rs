@@ -43,6 +43,28 @@ impl LinkGraph {
         }
     }
 
+    /// Whether anything is said of a subject id.
+    pub(crate) fn knows(&self, subject_id: &str) -> bool {
+        self.ids.contains_key(subject_id)
+    }
+
+    /// Forgets what was said up to a time about a subject id that was erased.
+    pub(crate) fn forget(&self, subject_id: &str, until_ms: i64) {
+        let links = self.ids.get(subject_id).map(|links| Arc::clone(&links));
+        let others = links.iter().flat_map(|links| links.statements().map(|(other, ..)| other));
+        for other in others {
+            if let Some(mut links) = self.ids.get_mut(other) {
+                Arc::make_mut(&mut links).forget(subject_id, until_ms);
+            }
+        }
+        self.ids.remove_if_mut(subject_id, |_, links| {
+            let links = Arc::make_mut(links);
+            let said: Vec<_> = links.statements().map(|(other, ..)| other.to_owned()).collect();
+            said.iter().for_each(|other| links.forget(other, until_ms));
+            links.is_empty()
+        });
+    }
+
     /// The ids of the customer that a subject id belongs to; none if it is alone. One atomic load while nobody
     /// is linked, one look-up for an id without links.
     pub(crate) fn customer(&self, subject_id: &str) -> Option<Linked> {

@@ -22,6 +22,10 @@ pub struct Options {
     pub snapshots: PathBuf,
     /// Least time between two snapshots of a partition, in milliseconds.
     pub snapshot_every_ms: u64,
+    /// Pause between two rounds of housekeeping: saying what this node needs of the log, and trimming the rest.
+    pub housekeeping_ms: u64,
+    /// A node that was silent for longer is not waited for by trimming; it comes back by a peer's snapshot.
+    pub node_absent_ms_max: u64,
     /// Folders of other nodes' snapshots, for a node whose log no longer holds what it lacks.
     pub peer_snapshots: Vec<PathBuf>,
 }
@@ -36,6 +40,8 @@ impl Default for Options {
             dedup_ids_min: 1_000_000,
             snapshots: PathBuf::new(),
             snapshot_every_ms: 60_000,
+            housekeeping_ms: 10_000,
+            node_absent_ms_max: 3_600_000,
             peer_snapshots: Vec::new(),
         }
     }

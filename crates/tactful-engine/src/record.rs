@@ -3,6 +3,8 @@
 use tactful_core::catalog::OutcomeName;
 use tactful_core::hash;
 use tactful_core::state::{Chosen, ConsentGiven, EventKind, FactTold, LinkKind, LinkStated, Value};
+use tactful_proto::storage::fold_record::Body;
+use tactful_proto::storage::record;
 use tactful_proto::storage::{ConsentBody, EventBody, FactBody, FoldChosen, LinkBody, Property};
 use tactful_proto::v1;
 
@@ -17,6 +19,7 @@ pub(crate) enum Domain {
     Link = 8,
     Consent = 9,
     Fact = 10,
+    Erase = 12,
 }
 
 /// Hash that names a producer's message; 0 for an empty id, which is never taken for a repeat.
@@ -79,6 +82,34 @@ pub(crate) fn outcome_name(outcome: v1::OutcomeType) -> Option<OutcomeName> {
         v1::OutcomeType::Resolved => OutcomeName::Resolved,
         v1::OutcomeType::NotPresented => OutcomeName::NotPresented,
     })
+}
+
+/// As [`time_ms`], of a whole record.
+pub(crate) fn body_ms(body: &record::Body) -> i64 {
+    match body {
+        record::Body::Event(event) => event.event_ms,
+        record::Body::Decision(decision) => decision.decided_ms,
+        record::Body::Outcome(outcome) => outcome.occurred_ms,
+        record::Body::ExternalDecision(external) => external.decided_ms,
+        record::Body::Link(link) => link.event_ms,
+        record::Body::Consent(consent) => consent.event_ms,
+        record::Body::Fact(fact) => fact.event_ms,
+        record::Body::Erase(erase) => erase.erased_ms,
+    }
+}
+
+/// When something happened, milliseconds since 1970.
+pub(crate) fn time_ms(body: &Body) -> i64 {
+    match body {
+        Body::Event(event) => event.event_ms,
+        Body::Decision(decision) => decision.decided_ms,
+        Body::Outcome(outcome) => outcome.occurred_ms,
+        Body::ExternalDecision(external) => external.decided_ms,
+        Body::Link(link) => link.event_ms,
+        Body::Consent(consent) => consent.event_ms,
+        Body::Fact(fact) => fact.event_ms,
+        Body::Erase(erase) => erase.erased_ms,
+    }
 }
 
 /// Chosen slots as the core reads them.

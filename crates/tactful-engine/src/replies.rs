@@ -12,7 +12,8 @@ use crate::options::Options;
 
 /// Recent answers by subject and request id, bounded in number and age.
 pub(crate) struct Replies {
-    answers: DashMap<u64, Arc<Decided>, RandomState>,
+    /// By subject and request: the hash of the subject, and the answer.
+    answers: DashMap<u64, (u64, Arc<Decided>), RandomState>,
     order: Mutex<VecDeque<(i64, u64)>>,
     answers_max: usize,
     age_ms_max: i64,
@@ -37,21 +38,30 @@ impl Replies {
         decide: impl FnOnce() -> Arc<Decided>,
     ) -> Arc<Decided> {
         self.forget(now_ms);
-        let key = hash::keyed(hash::content(subject_id.as_bytes()), request_id.as_bytes());
+        let subject = hash::content(subject_id.as_bytes());
+        let key = hash::keyed(subject, request_id.as_bytes());
         let mut fresh = false;
         let answer = Arc::clone(
-            self.answers
+            &self
+                .answers
                 .entry(key)
                 .or_insert_with(|| {
                     fresh = true;
-                    decide()
+                    (subject, decide())
                 })
-                .value(),
+                .value()
+                .1,
         );
         if fresh {
             self.order.lock().unwrap_or_else(PoisonError::into_inner).push_back((now_ms, key));
         }
         answer
+    }
+
+    /// Keeps no answer about a subject id any more.
+    pub(crate) fn forget_subject(&self, subject_id: &str) {
+        let subject = hash::content(subject_id.as_bytes());
+        self.answers.retain(|_, (of, _)| *of != subject);
     }
 
     fn forget(&self, now_ms: i64) {

@@ -56,6 +56,11 @@ impl Rows {
         self.count.fetch_add(usize::from(before.is_none()), Ordering::Relaxed);
     }
 
+    pub(crate) fn remove(&self, subject_id: &str) {
+        let before = self.chunks[self.chunk_of(subject_id)].remove(subject_id);
+        self.count.fetch_sub(usize::from(before.is_some()), Ordering::Relaxed);
+    }
+
     pub(crate) fn clear(&self) {
         self.chunks.iter().for_each(DashMap::clear);
         self.count.store(0, Ordering::Relaxed);

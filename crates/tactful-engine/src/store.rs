@@ -84,6 +84,16 @@ impl Store {
         whole
     }
 
+    /// Whether there is a row of a subject id.
+    pub(crate) fn knows(&self, subject_id: &str) -> bool {
+        self.of(subject_id).rows.get(subject_id).is_some()
+    }
+
+    /// The last entry of each partition that took effect.
+    pub(crate) fn applied(&self) -> Vec<u64> {
+        self.partitions.iter().map(|partition| partition.applied.load(Ordering::Acquire)).collect()
+    }
+
     /// Number of rows.
     pub(crate) fn customers(&self) -> usize {
         self.partitions.iter().map(|partition| partition.rows.len()).sum()

@@ -93,6 +93,9 @@ pub struct Lease {
     pub expires_at: Instant,
 }
 
+/// Whether some bytes are what is looked for.
+pub type Matches = std::sync::Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
+
 /// An event log with a fixed number of data partitions, one control partition, and beside them blobs,
 /// small keys and leases.
 ///
@@ -172,6 +175,15 @@ pub trait Log: Send + Sync + 'static {
     /// # Errors
     /// [`Error::Corrupt`], [`Error::Io`], [`Error::Overloaded`], [`Error::Closed`].
     async fn scan(&self, matches: &(dyn for<'v> Fn(&'v [u8]) -> bool + Sync)) -> Result<Vec<Found>, Error>;
+
+    /// Removes what waits beside the log to be taken in, and what could not be, where a value matches. Its bytes are
+    /// gone after the next [`Log::purge`]. A log that nobody else writes to has neither.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Closed`]: some may be removed; ask again.
+    async fn erase_beside(&self, _matches: Matches) -> Result<ErasedEntries, Error> {
+        Ok(ErasedEntries::default())
+    }
 
     /// Stores `bytes` durably under their sha256 and returns it. Storing the same bytes again is free.
     ///

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 use self::{follower::Follower, server::Server, writer::Writer};
 use crate::{
-    BLOB_BYTES_MAX, Entry, Error, Found, Lease, Log, Offset, Partition, Purged,
+    BLOB_BYTES_MAX, Entry, Error, Found, Lease, Log, Matches, Offset, Partition, Purged,
     bounds::{self, every_partition},
     erasure::scan_partitions,
     queue::{Group, Queue},
@@ -273,6 +273,10 @@ impl Log for RedisLog {
             cursor = next;
         }
         Ok(tally.finish())
+    }
+
+    async fn erase_beside(&self, matches: Matches) -> Result<ErasedEntries, Error> {
+        self.call(move |shared| sweep::erase(&shared.server, &*matches)).await
     }
 
     async fn put_blob(&self, bytes: Bytes) -> Result<[u8; 32], Error> {

@@ -233,7 +233,8 @@ async fn serve_grpc(listener: std::net::TcpListener, shared: Shared) -> Result<(
         .add_service(DecisionServiceServer::new(decisions).max_decoding_message_size(bytes))
         .add_service(EventServiceServer::new(events).max_decoding_message_size(bytes))
         .add_service(
-            CustomerServiceServer::new(Customers { engine: Arc::clone(engine) }).max_decoding_message_size(bytes),
+            CustomerServiceServer::new(Customers { engine: Arc::clone(engine), streams: Arc::clone(streams) })
+                .max_decoding_message_size(bytes),
         )
         .add_service(ModelServiceServer::new(Models { engine: Arc::clone(engine) }).max_decoding_message_size(bytes))
         .serve_with_incoming_shutdown(Incoming::new(listener, options.connections_max).into_stream(), stopped)

@@ -29,10 +29,13 @@ pub(crate) fn from_engine(error: &Error) -> Status {
         Error::Model(reason) => plain(Code::FailedPrecondition, "MODEL_REFUSED", reason),
         Error::Log(log) => from_log(LogFailure::of(log), &log.to_string()),
         Error::Record { .. } => plain(Code::DataLoss, "RECORD_UNREADABLE", &error.to_string()),
-        // Of a start alone: a server that runs has its folder.
+        // Of a start and of housekeeping alone: no call meets them.
         Error::Snapshots { .. } => plain(Code::Internal, "SNAPSHOTS", "the folder of the snapshots cannot be used"),
         Error::Archive(archive) => from_archive(archive),
         Error::ArchiveAbsent { .. } => plain(Code::FailedPrecondition, "ARCHIVE_ABSENT", &error.to_string()),
+        Error::TooManyErasures { .. } => plain(Code::ResourceExhausted, "TOO_MANY_ERASURES", &error.to_string()),
+        Error::Busy => plain(Code::Aborted, "BUSY", &error.to_string()),
+        Error::TooManyNodes { .. } => plain(Code::Internal, "TOO_MANY_NODES", &error.to_string()),
         Error::Closed => plain(Code::Unavailable, "SHUTTING_DOWN", &error.to_string()),
     }
 }

@@ -6,8 +6,8 @@ mod value;
 
 pub(crate) use args::{
     CatalogCheckArgs, ConsentArgs, ConsentWord, ContextArgs, DeadListArgs, DeadRetryArgs, DecideArgs, DemoArgs,
-    ExplainLevel, ExportDecisionsArgs, ExportFormat, FactArgs, IngestArgs, LinkArgs, LoadArgs, OnError, ServeArgs,
-    ShowArgs, TrainArgs,
+    EraseArgs, ExplainLevel, ExportDecisionsArgs, ExportFormat, FactArgs, IngestArgs, LinkArgs, LoadArgs, OnError,
+    PrivacyExportArgs, ReceiptArgs, ServeArgs, ShowArgs, TrainArgs, VerifyArgs,
 };
 pub(crate) use value::Assignment;
 
@@ -90,6 +90,9 @@ pub(crate) enum Command {
     /// Write recorded data out
     #[command(subcommand)]
     Export(ExportCommand),
+    /// Everything that is held on a customer, and its erasure
+    #[command(subcommand)]
+    Privacy(PrivacyCommand),
     /// See and retry what came in through Redis and could not be read
     #[command(subcommand)]
     Dead(DeadCommand),
@@ -123,6 +126,22 @@ pub(crate) enum ExportCommand {
     /// Recorded decisions with their outcomes as JSON lines or Parquet, one row per decision and slot
     #[command(after_help = args::EXPORT_EXAMPLES)]
     Decisions(ExportDecisionsArgs),
+}
+
+/// What a customer may ask for.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PrivacyCommand {
+    /// Write everything that is held on a subject id as JSON
+    #[command(after_help = args::PRIVACY_EXPORT_EXAMPLES)]
+    Export(PrivacyExportArgs),
+    /// Erase a subject id from every store, with a receipt
+    #[command(after_help = args::ERASE_EXAMPLES)]
+    Erase(EraseArgs),
+    /// Show how far an erasure is
+    Receipt(ReceiptArgs),
+    /// Look through every store for what is left of a subject id; ends with 1 if anything is
+    #[command(after_help = args::VERIFY_EXAMPLES)]
+    Verify(VerifyArgs),
 }
 
 /// What to do with entries that could not be read.

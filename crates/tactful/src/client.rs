@@ -10,6 +10,7 @@ pub(crate) mod fact;
 pub(crate) mod ingest;
 pub(crate) mod link;
 pub(crate) mod model;
+pub(crate) mod privacy;
 
 mod file;
 mod progress;

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 
-use cli::{CatalogCommand, Cli, Command, DeadCommand, ExportCommand, Global, ModelCommand};
+use cli::{CatalogCommand, Cli, Command, DeadCommand, ExportCommand, Global, ModelCommand, PrivacyCommand};
 
 #[global_allocator]
 static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -43,6 +43,10 @@ fn dispatch(global: &Global, command: Command) -> Result<ExitCode> {
         Command::Model(ModelCommand::Load(args)) => block_on(client::model::load(global, &args)),
         Command::Model(ModelCommand::Show(args)) => client::model::show(global, &args),
         Command::Catalog(CatalogCommand::Check(args)) => catalog::check(global, &args),
+        Command::Privacy(PrivacyCommand::Export(args)) => block_on(client::privacy::export(global, &args)),
+        Command::Privacy(PrivacyCommand::Erase(args)) => block_on(client::privacy::erase(global, &args)),
+        Command::Privacy(PrivacyCommand::Receipt(args)) => block_on(client::privacy::receipt(global, &args)),
+        Command::Privacy(PrivacyCommand::Verify(args)) => block_on(client::privacy::verify(global, &args)),
         Command::Dead(DeadCommand::List(args)) => client::dead::list(global, &args),
         Command::Dead(DeadCommand::Retry(args)) => client::dead::retry(global, &args),
         Command::Serve(args) => serve::run(global, &args),

@@ -6,6 +6,7 @@ pub(crate) mod decision;
 pub(crate) mod ingest;
 pub(crate) mod link;
 pub(crate) mod model;
+pub(crate) mod privacy;
 pub(crate) mod recorded;
 pub(crate) mod row;
 pub(crate) mod value;

@@ -265,7 +265,7 @@ impl Names {
         let (mut names, mut parts) = (Self::new(), parts.iter_mut());
         let mut bytes = parts.next().ok_or(Malformed("ends too early"))?;
         loop {
-            if bytes.is_empty() {
+            while bytes.is_empty() {
                 bytes = parts.next().ok_or(Malformed("ends too early"))?;
             }
             let table = match bytes.u8()? {
@@ -332,6 +332,8 @@ mod tests {
         assert!(Names::decode(&mut [Reader::new(&twice)]).is_err());
         let whole = [0, 1, 0, b'a', 1, 1, 0, b'a', NAMES_END];
         assert_eq!(Names::decode(&mut [Reader::new(&whole)]).unwrap().len(), 2);
+        let [empty, start, end] = [&[][..], &whole[..4], &whole[4..]].map(Reader::new);
+        assert_eq!(Names::decode(&mut [empty, empty, start, empty, empty, end]).unwrap().len(), 2, "in parts");
         for end in 0..whole.len() {
             assert!(Names::decode(&mut [Reader::new(&whole[..end])]).is_err(), "cut at {end}");
         }

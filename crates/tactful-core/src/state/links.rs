@@ -102,6 +102,27 @@ impl Links {
         }
     }
 
+    /// Whether this id is spoken of.
+    #[must_use]
+    pub fn names(&self, other: &str) -> bool {
+        self.list.binary_search_by(|link| (*link.other).cmp(other)).is_ok()
+            || self.floor.as_ref().is_some_and(|(_, id)| &**id == other)
+    }
+
+    /// Forgets what was said about an id up to a time, and its name with it.
+    pub fn forget(&mut self, other: &str, until_ms: i64) {
+        self.list.retain(|link| &*link.other != other || link.time_ms > until_ms);
+        if let Some((_, id)) = self.floor.as_mut().filter(|(_, id)| &**id == other) {
+            *id = Box::default();
+        }
+    }
+
+    /// Whether nothing is said.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// Raises the floor if there is one pair too many.
     fn cut(&mut self) {
         if self.list.len() > LINKS_MAX {

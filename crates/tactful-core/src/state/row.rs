@@ -94,6 +94,13 @@ impl Row {
         self.side.as_deref().and_then(|side| side.links.as_deref())
     }
 
+    /// Forgets what was said up to a time, in Unix milliseconds, about a subject id that was erased.
+    pub fn forget_link(&mut self, other: &str, until_ms: i64) {
+        if let Some(links) = self.side.as_deref_mut().and_then(|side| side.links.as_deref_mut()) {
+            links.forget(other, until_ms);
+        }
+    }
+
     /// What was said about purposes; none if nothing ever was.
     pub(crate) fn consents(&self) -> Option<&Consents> {
         self.side.as_deref()?.consents.as_deref()

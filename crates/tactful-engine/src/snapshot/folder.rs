@@ -13,9 +13,13 @@ use crate::error::Error;
 const SUFFIX: &str = ".snap";
 const TEMPORARY: &str = ".part";
 
+/// File in which a folder's node keeps its id.
+const NODE: &str = "node";
+
 /// A folder that this process alone writes to.
 pub(crate) struct Folder {
     path: PathBuf,
+    node: u64,
     /// Held as long as the folder is.
     _lock: File,
 }
@@ -37,7 +41,10 @@ impl Folder {
         fs::create_dir_all(path).map_err(|source| failed("make", source))?;
         let lock = File::create(path.join("lock")).map_err(|source| failed("write to", source))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => {
+                let node = node_id(&path.join(NODE)).map_err(|source| failed("write to", source))?;
+                Ok(Self { path: path.to_owned(), node, _lock: lock })
+            }
             Err(TryLockError::WouldBlock) => {
                 let source = io::Error::other("another server uses it: give each its own data_dir");
                 Err(failed("take", source))
@@ -50,6 +57,31 @@ impl Folder {
         &self.path
     }
 
+    /// The id of the node whose snapshots these are.
+    pub(crate) fn node(&self) -> u64 {
+        self.node
+    }
+
+    /// How many files hold a subject id, whole or not.
+    ///
+    /// # Errors
+    /// If one of them cannot be read.
+    pub(crate) fn mentioning(&self, subject_id: &str) -> Result<u64, Error> {
+        let failed = |source| Error::Snapshots { action: "read", path: self.path.clone(), source };
+        let mut count = 0;
+        for folder in fs::read_dir(&self.path).map_err(failed)? {
+            let folder = folder.map_err(failed)?.path();
+            if !folder.is_dir() {
+                continue;
+            }
+            for file in fs::read_dir(folder).map_err(failed)? {
+                let bytes = fs::read(file.map_err(failed)?.path()).map_err(failed)?;
+                count += u64::from(tactful_log::mentions(&bytes, subject_id));
+            }
+        }
+        Ok(count)
+    }
+
     /// Begins the file of a snapshot.
     pub(super) fn begin(&self, partition: u16, offset: Offset) -> io::Result<Begun> {
         let folder = folder_of(&self.path, partition);
@@ -58,24 +90,27 @@ impl Folder {
         Ok(Begun { file: File::create(&temporary)?, path: folder.join(format!("{offset:020}{SUFFIX}")), temporary })
     }
 
-    /// Keeps the newest files of a partition and removes all else. Answers their offsets, newest first.
-    pub(super) fn prune(&self, partition: u16, kept: usize) -> io::Result<Vec<Offset>> {
-        let mut listed = list(&self.path, partition)?;
-        for (_, path) in listed.split_off(kept.min(listed.len())) {
-            fs::remove_file(path)?;
+    /// Keeps the newest files of a partition, but none from before `least`, and removes all else. Answers their
+    /// offsets, newest first.
+    pub(super) fn prune(&self, partition: u16, least: Offset) -> io::Result<Vec<Offset>> {
+        let listed = list(&self.path, partition)?;
+        let mut kept = Vec::with_capacity(KEPT);
+        for (offset, path) in listed {
+            if kept.len() < KEPT && offset >= least {
+                kept.push(offset);
+            } else {
+                fs::remove_file(path)?;
+            }
         }
-        for entry in fs::read_dir(folder_of(&self.path, partition))? {
+        let folder = folder_of(&self.path, partition);
+        for entry in fs::read_dir(&folder)? {
             let path = entry?.path();
             if path.to_string_lossy().ends_with(TEMPORARY) {
                 fs::remove_file(path)?;
             }
         }
-        Ok(listed.into_iter().map(|(offset, _)| offset).collect())
-    }
-
-    /// Keeps as many as usual.
-    pub(super) fn prune_usual(&self, partition: u16) -> io::Result<Vec<Offset>> {
-        self.prune(partition, KEPT)
+        File::open(folder)?.sync_all()?;
+        Ok(kept)
     }
 }
 
@@ -85,6 +120,20 @@ impl Begun {
         fs::rename(&self.temporary, &self.path)?;
         let folder = self.path.parent().expect("a snapshot lies in the folder of its partition");
         File::open(folder)?.sync_all()
+    }
+}
+
+/// The id that the file holds, or a new one.
+fn node_id(path: &Path) -> io::Result<u64> {
+    match fs::read_to_string(path) {
+        Ok(text) => u64::from_str_radix(text.trim(), 16)
+            .map_err(|_| io::Error::other("its file `node` holds no id: remove that file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let (id, _) = uuid::Uuid::new_v4().as_u64_pair();
+            fs::write(path, format!("{id:016x}\n"))?;
+            Ok(id)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -122,9 +171,10 @@ mod tests {
             folder.begin(7, offset).unwrap().finish().unwrap();
         }
         drop(folder.begin(7, 2_000).unwrap());
-        assert_eq!(folder.prune(7, 3).unwrap(), [1_000, 900, 70]);
+        assert_eq!(folder.prune(7, 0).unwrap(), [1_000, 900, 70]);
         assert_eq!(fs::read_dir(root.path().join("p07")).unwrap().count(), 3);
         assert!(list(root.path(), 8).unwrap().is_empty());
+        assert_eq!(folder.prune(7, 901).unwrap(), [1_000], "no older one may stay");
     }
 
     #[test]

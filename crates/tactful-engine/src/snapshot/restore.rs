@@ -8,7 +8,7 @@ use metrics::counter;
 use tactful_core::hash;
 use tactful_core::state::{DedupImage, Names, Reader, STATE_FORMAT, Schema, decode_row};
 use tactful_log::{Error as LogError, Log, Offset, Partition};
-use tactful_proto::storage::{Record, SnapshotHeader};
+use tactful_proto::storage::{Record, SnapshotHeader, Tombstone};
 use tokio::sync::Semaphore;
 
 use super::file::{self, Kind};
@@ -23,6 +23,7 @@ pub(crate) struct Restored {
     pub(crate) watermark_ms: i64,
     pub(crate) waiting: Vec<Record>,
     pub(crate) anchor: u64,
+    pub(crate) tombstones: Vec<Tombstone>,
 }
 
 /// Where a partition's snapshots may be found.
@@ -200,5 +201,6 @@ fn fill(
         watermark_ms: header.watermark_ms,
         waiting: header.waiting,
         anchor: header.anchor,
+        tombstones: header.tombstones,
     })
 }

@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     turn: Arc<Semaphore>,
     /// Number of the latest call for a snapshot of everything.
     called: watch::Sender<u64>,
+    /// For each partition, the entry that every snapshot must be beyond.
+    required: watch::Sender<Vec<Offset>>,
     kept: Vec<watch::Sender<Kept>>,
     longest_slice_ns: AtomicU64,
 }
@@ -50,7 +52,8 @@ impl Shared {
     pub(crate) fn new(folder: Folder, every: Duration, partitions: u16) -> Arc<Self> {
         let kept = (0..partitions).map(|_| watch::Sender::new(Kept::default())).collect();
         let (called, turn) = (watch::Sender::new(0), Arc::new(Semaphore::new(1)));
-        Arc::new(Self { folder, every, turn, called, kept, longest_slice_ns: AtomicU64::new(0) })
+        let required = watch::Sender::new(vec![0; usize::from(partitions)]);
+        Arc::new(Self { folder, every, turn, called, required, kept, longest_slice_ns: AtomicU64::new(0) })
     }
 
     pub(crate) fn folder(&self) -> &Folder {
@@ -72,9 +75,38 @@ impl Shared {
         }
     }
 
+    /// Lets no snapshot stay that is not beyond these entries, once there are newer ones.
+    pub(crate) fn require(&self, required: Vec<Offset>) {
+        self.required.send_if_modified(|before| {
+            let is_new = *before != required;
+            *before = required;
+            is_new
+        });
+    }
+
+    fn required(&self, partition: u16) -> Offset {
+        self.required.borrow()[usize::from(partition)]
+    }
+
+    /// Removes what must not stay, and says what is kept.
+    fn prune(&self, partition: u16, answered: u64) -> std::io::Result<()> {
+        let offsets = self.folder.prune(partition, self.required(partition))?;
+        self.publish(partition, &offsets, answered);
+        Ok(())
+    }
+
+    /// What is kept of each partition.
+    pub(crate) fn kept(&self) -> Vec<Kept> {
+        self.kept.iter().map(|kept| *kept.borrow()).collect()
+    }
+
     /// The longest that an applier was kept from its next batch by a slice of a snapshot.
     pub(crate) fn longest_slice(&self) -> Duration {
         Duration::from_nanos(self.longest_slice_ns.load(Ordering::Relaxed))
+    }
+
+    fn oldest(&self, partition: u16) -> Offset {
+        self.kept[usize::from(partition)].borrow().oldest
     }
 
     fn publish(&self, partition: u16, offsets: &[Offset], answered: u64) {
@@ -137,11 +169,13 @@ impl Taker {
             Some(_) => {}
             None => {
                 tokio::time::sleep_until(self.pause_until.into()).await;
-                let mut called = shared.called.subscribe();
+                let (mut called, mut required) = (shared.called.subscribe(), shared.required.subscribe());
+                let (oldest, index) = (shared.oldest(self.partition), usize::from(self.partition));
                 let due = tokio::time::Instant::from_std(self.due(&shared, applied, rows));
                 tokio::select! {
                     () = tokio::time::sleep_until(due), if applied > self.last.0 => {}
                     _called = called.wait_for(|called| *called > self.answered) => {}
+                    _required = required.wait_for(|all| (oldest + 1..=applied).contains(&all[index])) => {}
                 }
                 self.turn = Arc::clone(&shared.turn).acquire_owned().await.ok();
             }
@@ -221,8 +255,18 @@ impl Taker {
             shared.kept[usize::from(self.partition)].send_modify(|kept| kept.answered = call);
             return;
         }
+        let required = shared.required(self.partition);
+        let is_required = shared.oldest(self.partition) < required && required <= applied;
+        if is_required && self.last.0 >= required && now >= self.pause_until {
+            // There is one already: those before it go.
+            if let Err(error) = shared.prune(self.partition, self.answered) {
+                self.failed(&error);
+            }
+            return;
+        }
         let is_due = applied > self.last.0 && self.due(shared, applied, partition.rows.len() as u64) <= now;
-        if (is_called || is_due)
+        if (is_called || is_due || is_required)
+            && now >= self.pause_until
             && let Some(turn) = turn.or_else(|| Arc::clone(&shared.turn).try_acquire_owned().ok())
         {
             self.begin(shared, turn, applied, beginning());
@@ -247,12 +291,14 @@ impl Taker {
                 counter!("tactful_snapshots_total", "result" => "taken").increment(1);
                 tracing::debug!(partition = self.partition, offset = running.offset, bytes, "took a snapshot");
             }
-            Err(error) => {
-                self.pause_until = Instant::now() + RETRY;
-                counter!("tactful_snapshots_total", "result" => "failed").increment(1);
-                tracing::error!(partition = self.partition, %error, "cannot take a snapshot, trying again");
-            }
+            Err(error) => self.failed(&error),
         }
+    }
+
+    fn failed(&mut self, error: &std::io::Error) {
+        self.pause_until = Instant::now() + RETRY;
+        counter!("tactful_snapshots_total", "result" => "failed").increment(1);
+        tracing::error!(partition = self.partition, %error, "cannot take a snapshot, trying again");
     }
 }
 
@@ -297,8 +343,7 @@ impl Job {
                 Some(Piece::End { rows }) => {
                     let bytes = file.end(rows)?;
                     begun.finish()?;
-                    let offsets = self.shared.folder.prune_usual(self.partition)?;
-                    self.shared.publish(self.partition, &offsets, self.call);
+                    self.shared.prune(self.partition, self.call)?;
                     gauge!("tactful_snapshot_bytes").set(bytes as f64);
                     return Ok(bytes);
                 }

@@ -132,6 +132,7 @@ pub(crate) async fn start(log: &Arc<dyn Log>) -> Arc<Engine> {
 pub(crate) async fn start_with(log: &Arc<dyn Log>, options: &Options) -> Arc<Engine> {
     let engine = Engine::start(Arc::clone(log), ruleset(), options).await.unwrap();
     tokio::time::timeout(PATIENCE, engine.caught_up()).await.unwrap();
+    assert_eq!(engine.readiness().damage, None);
     engine
 }
 

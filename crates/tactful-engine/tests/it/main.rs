@@ -7,6 +7,7 @@ mod artifacts;
 mod concurrency;
 mod consent;
 mod decisions;
+mod erasure;
 mod external;
 mod facts;
 mod failures;

@@ -472,3 +472,52 @@ pub(crate) struct DeadRetryArgs {
     #[arg(long)]
     pub(crate) all: bool,
 }
+
+/// What to export.
+#[derive(Debug, Args)]
+pub(crate) struct PrivacyExportArgs {
+    /// Subject id
+    #[arg(value_name = "SUBJECT")]
+    pub(crate) subject: String,
+    /// File to write to [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// Whom to erase.
+#[derive(Debug, Args)]
+pub(crate) struct EraseArgs {
+    /// Subject id; other ids of the same customer stay
+    #[arg(value_name = "SUBJECT")]
+    pub(crate) subject: String,
+    /// Really erase: it cannot be undone
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Wait until it is gone from every store
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+/// Which erasure.
+#[derive(Debug, Args)]
+pub(crate) struct ReceiptArgs {
+    /// Id of the erasure
+    #[arg(value_name = "ERASURE")]
+    pub(crate) erasure: String,
+}
+
+/// Whom to look for.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Subject id
+    #[arg(value_name = "SUBJECT")]
+    pub(crate) subject: String,
+}
+
+pub(super) const PRIVACY_EXPORT_EXAMPLES: &str = "Examples:
+  tactful privacy export customer:42 --output customer-42.json";
+pub(super) const ERASE_EXAMPLES: &str = "Examples:
+  tactful privacy erase customer:42 --yes
+  tactful privacy erase customer:42 --yes --wait --json > receipt.json";
+pub(super) const VERIFY_EXAMPLES: &str = "Examples:
+  tactful privacy verify customer:42";

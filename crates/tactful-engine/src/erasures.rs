@@ -1,0 +1,273 @@
+//! Erasures: asked for, unreadable everywhere, gone from every store. Each is kept in one key of the log until
+//! it is done, with the subject id, and as a receipt without it afterwards. Whatever node stops in between,
+//! another one goes on.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use metrics::counter;
+use prost::Message;
+use tactful_core::hash;
+use tactful_log::{Log, Offset, Partition, mentions};
+use tactful_proto::storage::record::Body;
+use tactful_proto::storage::{EraseBody, ErasedStore, Erasure, Erasures, Node, Record, Tombstone};
+
+use crate::archive::{self, Archive};
+use crate::clock::now_ms;
+use crate::error::Error;
+use crate::record::{Domain, message_hash};
+use crate::tombstones::{TombstoneKey, Tombstones};
+
+/// Key of the log that holds them.
+const KEY: &str = "erasures";
+/// Receipts kept: with a hundred bytes each, the key stays far below its bound.
+const RECEIPTS_MAX: usize = 4_096;
+/// Erasures that may go on at once: each holds its subject id and two offsets for each partition.
+const GOING_ON_MAX: usize = 256;
+/// Tries to write the key while others do.
+const TRIES_MAX: usize = 16;
+/// What a node decided before it heard of an erasure is in the log after so long, in milliseconds.
+const SETTLED_MS: i64 = 1_000;
+
+/// All erasures of a log, oldest first.
+///
+/// # Errors
+/// If the log fails.
+pub(crate) async fn load(log: &dyn Log) -> Result<Vec<Erasure>, Error> {
+    Ok(log.get_key(KEY).await?.as_deref().map_or_else(Vec::new, decode))
+}
+
+fn decode(value: &[u8]) -> Vec<Erasure> {
+    Erasures::decode(value).unwrap_or_default().erasures
+}
+
+/// Who was erased: what a node applies to a state of before.
+///
+/// # Errors
+/// If the log fails.
+pub(crate) async fn tombstones(log: &dyn Log) -> Result<Vec<Tombstone>, Error> {
+    Ok(load(log).await?.into_iter().filter_map(|erasure| erasure.tombstone).collect())
+}
+
+/// The tombstones of a log, whoever runs on it.
+///
+/// # Errors
+/// If the log fails.
+pub(crate) async fn of_log(log: &dyn Log) -> Result<Tombstones, Error> {
+    let mut all = Tombstones::new(TombstoneKey::of(log).await?);
+    all.add_missing(&tombstones(log).await?);
+    Ok(all)
+}
+
+/// Changes the list, whoever else does at the same time.
+async fn update(log: &dyn Log, change: impl Fn(&mut Vec<Erasure>) -> Result<(), Error>) -> Result<(), Error> {
+    for _ in 0..TRIES_MAX {
+        let found = log.get_key(KEY).await?;
+        let mut erasures = found.as_deref().map_or_else(Vec::new, decode);
+        change(&mut erasures)?;
+        let done = erasures.iter().filter(|erasure| is_done(erasure)).count();
+        let mut too_many = done.saturating_sub(RECEIPTS_MAX);
+        erasures.retain(|erasure| {
+            let leaves = is_done(erasure) && too_many > 0;
+            too_many -= usize::from(leaves);
+            !leaves
+        });
+        if log.compare_and_set(KEY, found, Erasures { erasures }.encode_to_vec().into()).await? {
+            return Ok(());
+        }
+    }
+    Err(Error::Busy)
+}
+
+async fn update_one(log: &dyn Log, id: &str, change: impl Fn(&mut Erasure)) -> Result<(), Error> {
+    update(log, |erasures| {
+        erasures.iter_mut().filter(|erasure| erasure.erasure_id == id).for_each(&change);
+        Ok(())
+    })
+    .await
+}
+
+fn is_done(erasure: &Erasure) -> bool {
+    erasure.gone_ms != 0
+}
+
+/// Begins an erasure: from its record on, nothing of the subject id is known in any partition.
+///
+/// # Errors
+/// If the log fails, or too many go on.
+pub(crate) async fn begin(
+    log: &dyn Log,
+    key: &TombstoneKey,
+    subject_id: &str,
+    removed: Vec<ErasedStore>,
+) -> Result<Erasure, Error> {
+    let tombstone = Tombstone { id: key.hash(subject_id).to_vec(), erased_ms: now_ms() };
+    let mut erasure = Erasure {
+        erasure_id: uuid::Uuid::new_v4().to_string(),
+        tombstone: Some(tombstone),
+        subject_id: subject_id.into(),
+        stores: removed,
+        ..Erasure::default()
+    };
+    update(log, |erasures| {
+        if erasures.iter().filter(|erasure| !is_done(erasure)).count() >= GOING_ON_MAX {
+            return Err(Error::TooManyErasures { most: GOING_ON_MAX });
+        }
+        erasures.push(erasure.clone());
+        Ok(())
+    })
+    .await?;
+    erasure.records = record(log, &erasure).await?;
+    Ok(erasure)
+}
+
+/// Appends the record of an erasure to every partition, as one group; again, it takes effect once.
+async fn record(log: &dyn Log, erasure: &Erasure) -> Result<Vec<Offset>, Error> {
+    let erased_ms = erasure.tombstone.as_ref().map_or(0, |tombstone| tombstone.erased_ms);
+    let record = Record {
+        message_hash: message_hash(Domain::Erase, &erasure.erasure_id),
+        subject_id: erasure.subject_id.clone(),
+        received_ms: now_ms(),
+        body: Some(Body::Erase(EraseBody { erasure_id: erasure.erasure_id.clone(), erased_ms })),
+    };
+    let payload = Bytes::from(record.encode_to_vec());
+    let group = (0..log.partitions()).map(|partition| (Partition::Data(partition), payload.clone())).collect();
+    let records = log.append(group).await?;
+    update_one(log, &erasure.erasure_id, |erasure| erasure.records.clone_from(&records)).await?;
+    Ok(records)
+}
+
+/// For each partition, the entry that all snapshots must be beyond.
+pub(crate) fn required(erasures: &[Erasure], partitions: u16) -> Vec<Offset> {
+    let mut required = vec![0; usize::from(partitions)];
+    for erasure in erasures.iter().filter(|erasure| !is_done(erasure)) {
+        required.iter_mut().zip(&erasure.targets).for_each(|(most, target)| *most = (*most).max(*target));
+    }
+    required
+}
+
+fn all_beyond(reached: &[Offset], offsets: &[Offset]) -> bool {
+    reached.len() == offsets.len() && reached.iter().zip(offsets).all(|(reached, offset)| reached >= offset)
+}
+
+/// Notes which erasures every live node has folded, and what has to go because of them. Any node may.
+pub(crate) async fn note_unreadable(log: &dyn Log, erasures: &[Erasure], nodes: &[Node]) -> Result<(), Error> {
+    let now_ms = now_ms();
+    for erasure in erasures.iter().filter(|erasure| !is_done(erasure) && !erasure.records.is_empty()) {
+        if erasure.unreadable_ms == 0 && nodes.iter().all(|node| all_beyond(&node.applied, &erasure.records)) {
+            update_one(log, &erasure.erasure_id, |erasure| {
+                if erasure.unreadable_ms == 0 {
+                    erasure.unreadable_ms = now_ms;
+                }
+            })
+            .await?;
+        }
+    }
+    Ok(())
+}
+
+/// What drives erasures to their end, on one node at a time.
+pub(crate) struct Eraser<'a> {
+    pub(crate) log: &'a dyn Log,
+    pub(crate) archive: &'a Path,
+}
+
+impl Eraser<'_> {
+    /// Takes every erasure as far as it can go now.
+    pub(crate) async fn advance(&self, nodes: &[Node]) -> Result<(), Error> {
+        let going_on: Vec<_> = load(self.log).await?.into_iter().filter(|erasure| !is_done(erasure)).collect();
+        let mut ready = Vec::new();
+        for erasure in going_on {
+            if erasure.records.is_empty() {
+                // The node that began it stopped in between.
+                record(self.log, &erasure).await?;
+            } else if erasure.unreadable_ms != 0 && erasure.targets.is_empty() {
+                self.aim(&erasure).await?;
+            } else if !erasure.targets.is_empty() && self.is_beyond(&erasure, nodes).await? {
+                ready.push(erasure);
+            }
+        }
+        if ready.is_empty() {
+            return Ok(());
+        }
+        let Some(archive) = Archive::find(self.log, self.archive).await? else {
+            // Another node has it, and does this.
+            return Ok(());
+        };
+        for erasure in ready.iter().filter(|erasure| !erasure.subject_id.is_empty()) {
+            self.remove(Arc::clone(&archive), erasure).await?;
+        }
+        self.purge(&ready).await
+    }
+
+    /// Once nothing of before is under way any more, all up to here has to go.
+    async fn aim(&self, erasure: &Erasure) -> Result<(), Error> {
+        if now_ms() - erasure.unreadable_ms < SETTLED_MS {
+            return Ok(());
+        }
+        let mut targets = Vec::with_capacity(usize::from(self.log.partitions()));
+        for partition in 0..self.log.partitions() {
+            targets.push(self.log.tail(Partition::Data(partition)).await?);
+        }
+        update_one(self.log, &erasure.erasure_id, |erasure| erasure.targets.clone_from(&targets)).await
+    }
+
+    /// Whether no node and no archive needs the log before the targets any more.
+    async fn is_beyond(&self, erasure: &Erasure, nodes: &[Node]) -> Result<bool, Error> {
+        let archived = archive::marks(self.log).await?.unwrap_or_default();
+        let beyond = nodes.iter().all(|node| all_beyond(&node.oldest, &erasure.targets));
+        Ok(beyond && all_beyond(&archived, &erasure.targets))
+    }
+
+    /// Removes what names the subject id from archive, log and intake; then forgets the id itself.
+    async fn remove(&self, archive: Arc<Archive>, erasure: &Erasure) -> Result<(), Error> {
+        let (subject_id, partitions) = (erasure.subject_id.clone(), self.log.partitions());
+        let removing = move || archive.erase(hash::partition(&subject_id, partitions), &[&subject_id]);
+        let archived = tokio::task::spawn_blocking(removing).await.map_err(|_| Error::Closed)??;
+        for (partition, target) in erasure.targets.iter().enumerate() {
+            self.log.trim(Partition::Data(partition as u16), target + 1).await?;
+        }
+        let subject_id = erasure.subject_id.clone();
+        let beside = self.log.erase_beside(Arc::new(move |value: &[u8]| mentions(value, &subject_id))).await?;
+        let trimmed = erasure.targets.iter().sum();
+        update_one(self.log, &erasure.erasure_id, |erasure| {
+            erasure.subject_id.clear();
+            let mut add = |store: &str, removed, what: &str| {
+                erasure.stores.push(ErasedStore { store: store.into(), removed, what: what.into() });
+            };
+            add("snapshots", 0, "all from before the erasure are gone from every live node");
+            add("archive", archived.rows, "rows");
+            archived.unreadable.iter().for_each(|file| add("archive", 0, &format!("{file} cannot be read: OPEN")));
+            add("log", trimmed, "entries trimmed, those of other customers with them");
+            add("intake", beside.intake, "entries");
+            add("dead list", beside.dead, "entries");
+            add(
+                "backups",
+                0,
+                "OPEN: copies outside of Tactful are not reached; a restore applies the list of erasures",
+            );
+        })
+        .await
+    }
+
+    /// Makes it physical, and says so.
+    async fn purge(&self, erasures: &[Erasure]) -> Result<(), Error> {
+        let purged = self.log.purge().await?;
+        for erasure in erasures {
+            let gone_ms = now_ms();
+            update_one(self.log, &erasure.erasure_id, |erasure| {
+                for store in &purged.stores {
+                    let open = if store.gone { "" } else { "OPEN: " };
+                    let what = format!("{open}{}", store.detail);
+                    erasure.stores.push(ErasedStore { store: store.store.into(), removed: 0, what });
+                }
+                erasure.gone_ms = gone_ms;
+                (erasure.records, erasure.targets) = (Vec::new(), Vec::new());
+            })
+            .await?;
+            counter!("tactful_erasures_total").increment(1);
+        }
+        Ok(())
+    }
+}

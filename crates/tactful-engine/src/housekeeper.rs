@@ -1,0 +1,96 @@
+//! Keeps house: says how far back this node may need the log, trims what no node needs and the archive has, and
+//! takes erasures to their end. One node at a time does the latter two, under a lease.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use metrics::{counter, gauge};
+use tactful_log::{Log, Offset, Partition};
+use tactful_proto::storage::{Erasure, Node};
+use tokio::sync::{Notify, watch};
+
+use crate::archive;
+use crate::clock::now_ms;
+use crate::erasures::{self, Eraser};
+use crate::error::Error;
+use crate::nodes::{needless, report};
+use crate::snapshot::Shared;
+use crate::store::Store;
+
+/// Lease of the node that trims, and how long it outlives it.
+const LEASE: &str = "housekeeper";
+const LEASE_TTL: Duration = Duration::from_secs(60);
+/// Pause between two rounds while an erasure goes on: somebody waits for it.
+const HURRY: Duration = Duration::from_millis(250);
+
+/// Does what is to be done from time to time.
+pub(crate) struct Housekeeper {
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) snapshots: Arc<Shared>,
+    /// Where the archive is, once it is known.
+    pub(crate) archive: Arc<OnceLock<PathBuf>>,
+    /// Wakes it up.
+    pub(crate) nudge: Arc<Notify>,
+    pub(crate) every: Duration,
+    /// A node that was silent for longer does not count.
+    pub(crate) absent: Duration,
+}
+
+impl Housekeeper {
+    /// Keeps house until the engine closes.
+    pub(crate) async fn run(self, mut closing: watch::Receiver<bool>) {
+        let mut trimmed = vec![0; usize::from(self.log.partitions())];
+        loop {
+            let in_a_hurry = self.round(&mut trimmed).await.unwrap_or_else(|error| {
+                counter!("tactful_housekeeping_errors_total").increment(1);
+                tracing::warn!(%error, "cannot keep house, trying again");
+                false
+            });
+            tokio::select! {
+                () = tokio::time::sleep(if in_a_hurry { self.every.min(HURRY) } else { self.every }) => {}
+                () = self.nudge.notified() => {}
+                _closed = closing.wait_for(|closing| *closing) => return,
+            }
+        }
+    }
+
+    /// One round; answers whether an erasure goes on.
+    async fn round(&self, trimmed: &mut [Offset]) -> Result<bool, Error> {
+        let (log, partitions) = (self.log.as_ref(), self.log.partitions());
+        let erasures = erasures::load(log).await?;
+        self.snapshots.require(erasures::required(&erasures, partitions));
+        let id = self.snapshots.folder().node();
+        let oldest = self.snapshots.kept().iter().map(|kept| kept.oldest).collect();
+        let nodes =
+            report(log, Node { id, seen_ms: now_ms(), oldest, applied: self.store.applied() }, self.absent).await?;
+        gauge!("tactful_nodes").set(nodes.len() as f64);
+        let going_on = |erasure: &Erasure| erasure.gone_ms == 0;
+        let in_a_hurry = erasures.iter().any(going_on);
+        erasures::note_unreadable(log, &erasures, &nodes).await?;
+        if log.acquire_lease(LEASE, &format!("{id:016x}"), LEASE_TTL).await?.is_none() {
+            return Ok(in_a_hurry);
+        }
+        self.trim(&nodes, trimmed).await?;
+        if let (true, Some(archive)) = (in_a_hurry, self.archive.get()) {
+            Eraser { log, archive }.advance(&nodes).await?;
+        }
+        Ok(in_a_hurry)
+    }
+
+    /// Trims what no node needs and the archive has.
+    async fn trim(&self, nodes: &[Node], trimmed: &mut [Offset]) -> Result<(), Error> {
+        let Some(archived) = archive::marks(self.log.as_ref()).await? else { return Ok(()) };
+        for partition in 0..self.log.partitions() {
+            let index = usize::from(partition);
+            let needless = needless(nodes, partition).min(archived[index]);
+            if needless > trimmed[index] {
+                self.log.trim(Partition::Data(partition), needless + 1).await?;
+                counter!("tactful_entries_trimmed_total").increment(needless - trimmed[index]);
+                trimmed[index] = needless;
+            }
+        }
+        Ok(())
+    }
+}
