@@ -42,6 +42,7 @@ pub fn catalog(actions: usize) -> Catalog {
         company: "Benchmark".into(),
         purpose: vec![purpose("marketing", PurposeDefault::Allowed), purpose("third_party", PurposeDefault::Denied)],
         feature: (0..FEATURES).map(feature).collect(),
+        fact: Vec::new(),
         context: contexts(),
         channel: ["web", "app"].map(|id| ChannelDef { id: id.into(), description: String::new() }).into(),
         placement: vec![placement(PLACEMENT, "web", SHOWN as u32), placement("app_home", "app", 2)],

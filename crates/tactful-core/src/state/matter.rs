@@ -286,6 +286,8 @@ mod tests {
 
     /// State, opened, reopenings.
     type Told = Option<(MatterState, u32, u32)>;
+    /// Name, steps, sessions.
+    type SessionCase<'a> = (&'a str, &'a [(u32, TransitionKind)], u32);
     type Case<'a> = (&'a str, &'a [(u32, TransitionKind)], u32, Told);
 
     fn told(steps: &[(u32, TransitionKind)], now: u32) -> Told {
@@ -360,7 +362,7 @@ mod tests {
     #[test]
     fn a_silence_longer_than_the_gap_ends_a_session() {
         let kind = MatterType { name: "fault".into(), confirm_after_s: 100, silence_s: None, session_gap_s: 50 };
-        let cases: [(&str, &[(u32, TransitionKind)], u32); 5] = [
+        let cases: [SessionCase<'_>; 5] = [
             ("nothing but a contact", &[(1, Contact)], 0),
             ("one event", &[(1, Contact), (60, Open)], 1),
             ("silences of just the gap", &[(1, Open), (51, Contact), (101, Resolve)], 1),
