@@ -41,11 +41,9 @@ pub(super) async fn mismatches<E>(
     Ok(wrong)
 }
 
-fn read(channel: Channel, subject_id: String) -> impl Future<Output = Result<GetContextResponse>> {
-    async move {
-        let mut client = CustomerServiceClient::new(channel);
-        let answer = tokio::time::timeout(READ_MAX, client.get_context(GetContextRequest { subject_id })).await;
-        let answer = answer.with_context(|| format!("GetContext took more than {} s", READ_MAX.as_secs()))?;
-        Ok(answer.context("GetContext")?.into_inner())
-    }
+async fn read(channel: Channel, subject_id: String) -> Result<GetContextResponse> {
+    let mut client = CustomerServiceClient::new(channel);
+    let answer = tokio::time::timeout(READ_MAX, client.get_context(GetContextRequest { subject_id })).await;
+    let answer = answer.with_context(|| format!("GetContext took more than {} s", READ_MAX.as_secs()))?;
+    Ok(answer.context("GetContext")?.into_inner())
 }

@@ -20,6 +20,7 @@ mod events;
 mod fact;
 mod ingest;
 mod model;
+mod privacy;
 mod process;
 mod record;
 mod redis;
