@@ -105,19 +105,8 @@ async fn a_dump_is_written_over_and_a_copy_that_a_purge_left_is_found_and_remove
 #[tokio::test(flavor = "multi_thread")]
 async fn what_redis_forbids_is_left_to_the_operator_by_name() {
     let store = RedisStore::new(0);
-    store.command(&[
-        "ACL",
-        "SETUSER",
-        "app",
-        "on",
-        ">secret",
-        "~*",
-        "&*",
-        "+@all",
-        "-bgrewriteaof",
-        "-bgsave",
-        "-config",
-    ]);
+    let rights = "ACL SETUSER app on >secret ~* &* +@all -bgrewriteaof -bgsave -config";
+    store.command(&rights.split(' ').collect::<Vec<_>>());
     let url = store.url().replace("redis://", "redis://app:secret@");
     let log = RedisLog::open(&RedisOptions { url, partitions: PARTITIONS, recent_bytes: 0 }).unwrap();
     append(&log, 1..301).await;
@@ -229,7 +218,9 @@ async fn an_intake_of_redis_that_is_worked_off_during_purges_loses_and_doubles_n
     let first = settled.len();
     let worker = std::thread::spawn(move || {
         let mut ids: Vec<String> = settled.into_iter().map(|entry| entry.id).collect();
+        let started = std::time::Instant::now();
         while ids.len() < ENTRIES as usize {
+            assert!(started.elapsed() < 4 * SOON, "only {} of {ENTRIES} came", ids.len());
             let taken = match intake.take() {
                 Ok(taken) => taken,
                 Err(error) if error.to_string().contains("UNBLOCKED") => continue,
