@@ -40,7 +40,7 @@ fn wrong_usage_ends_with_2_and_a_hint() {
     let cases: [(&[&str], &str); 18] = [
         (&[], "Usage:"),
         (&["decied"], "'decide'"),
-        (&["contxt"], "a similar subcommand exists: 'context'"),
+        (&["contxt"], "'context'"),
         (&["dead", "list"], "--log <URL>"),
         (&["dead", "list", "--log", "localhost"], "write redis://host:port"),
         (&["decide"], "<SUBJECT>"),
