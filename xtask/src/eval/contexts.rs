@@ -1,7 +1,7 @@
 //! Asks a server for the context of every customer, with a bounded number of questions in flight, and counts those
 //! whose answer is not what was expected.
 
-use std::{collections::BTreeMap, future::Future, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result};
 use futures_util::{StreamExt, TryStreamExt, stream};

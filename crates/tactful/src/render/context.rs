@@ -235,20 +235,7 @@ mod tests {
         Some(Timestamp { seconds, nanos: 0 })
     }
 
-    fn response() -> GetContextResponse {
-        let age = FeatureReading {
-            name: "customer.age".into(),
-            value: Some(v1::Value { kind: Some(Kind::Number(44.0)) }),
-            state: FeatureState::Present.into(),
-            evidence_time: at(1_000),
-            derivation: "last of trait age".into(),
-            purpose: "service".into(),
-        };
-        let denied = FeatureReading {
-            name: "customer.income".into(),
-            state: FeatureState::Denied.into(),
-            ..FeatureReading::default()
-        };
+    fn matters() -> [Matter; 2] {
         let matter = Matter {
             matter_id: "fault:9".into(),
             r#type: "fault".into(),
@@ -266,17 +253,10 @@ mod tests {
             sessions: 1,
             ..Matter::default()
         };
-        let event = Interaction {
-            time: at(900),
-            kind: "event".into(),
-            name: "Fault Reported".into(),
-            ..Interaction::default()
-        };
-        let missing = FeatureReading {
-            name: "customer.tenure".into(),
-            state: FeatureState::Missing.into(),
-            ..FeatureReading::default()
-        };
+        [matter, settled]
+    }
+
+    fn consents() -> [ConsentReading; 2] {
         let service = ConsentReading {
             purpose: "service".into(),
             allowed: true,
@@ -291,7 +271,11 @@ mod tests {
             text_version: "v2".into(),
             event_time: at(1_000),
         };
-        let language = FactReading {
+        [service, marketing]
+    }
+
+    fn language() -> FactReading {
+        FactReading {
             key: "language".into(),
             value: Some(v1::Value { kind: Some(Kind::Text("de".into())) }),
             state: FactState::Present.into(),
@@ -301,16 +285,44 @@ mod tests {
             told_time: at(1_000),
             expire_time: at(2_000),
             declared: false,
+        }
+    }
+
+    fn response() -> GetContextResponse {
+        let age = FeatureReading {
+            name: "customer.age".into(),
+            value: Some(v1::Value { kind: Some(Kind::Number(44.0)) }),
+            state: FeatureState::Present.into(),
+            evidence_time: at(1_000),
+            derivation: "last of trait age".into(),
+            purpose: "service".into(),
         };
+        let denied = FeatureReading {
+            name: "customer.income".into(),
+            state: FeatureState::Denied.into(),
+            ..FeatureReading::default()
+        };
+        let event = Interaction {
+            time: at(900),
+            kind: "event".into(),
+            name: "Fault Reported".into(),
+            ..Interaction::default()
+        };
+        let missing = FeatureReading {
+            name: "customer.tenure".into(),
+            state: FeatureState::Missing.into(),
+            ..FeatureReading::default()
+        };
+        let ([open, settled], [service, marketing]) = (matters(), consents());
         GetContextResponse {
             subject_id: "customer:42".into(),
             known: true,
             features: vec![age, denied, missing],
             timeline: vec![event],
-            open_matters: vec![matter],
+            open_matters: vec![open],
             confirmed_matters: vec![settled],
             consents: vec![service, marketing],
-            facts: vec![language],
+            facts: vec![language()],
             feature_watermark: at(1_000),
             server_time: at(1_060),
             subject_ids: vec!["anon:af31".into(), "customer:42".into()],

@@ -10,7 +10,9 @@ use super::{
 };
 
 fn event(subject: &str, name: &str) -> String {
-    line(&serde_json::json!({ "type": "track", "userId": subject, "event": name, "properties": { "note": "canary-note" } }))
+    line(
+        &serde_json::json!({ "type": "track", "userId": subject, "event": name, "properties": { "note": "canary-note" } }),
+    )
 }
 
 #[test]
@@ -37,7 +39,8 @@ fn a_customer_gets_all_that_is_held_and_is_erased_with_a_receipt() {
     assert_told(&failed(2, &server.run(&["privacy", "erase", "canary-1"])), &["cannot be undone", "--yes"]);
     let receipt = json(&server.run(&["privacy", "erase", "canary-1", "--yes", "--wait", "--json"]));
     assert!(receipt["unreadable_time"].is_string() && receipt["gone_time"].is_string(), "{receipt}");
-    let stores: Vec<&str> = receipt["stores"].as_array().expect("stores").iter().filter_map(|it| it["store"].as_str()).collect();
+    let stores: Vec<&str> =
+        receipt["stores"].as_array().expect("stores").iter().filter_map(|it| it["store"].as_str()).collect();
     assert!(stores.contains(&"archive") && stores.contains(&"backups"), "{stores:?}");
     assert!(!receipt.to_string().contains("canary-1"), "a receipt names nobody");
     assert_told(&done(&server.run(&["privacy", "verify", "canary-1"])), &["nothing is left"]);
@@ -51,7 +54,10 @@ fn a_customer_gets_all_that_is_held_and_is_erased_with_a_receipt() {
 fn an_erasure_of_nobody_says_what_to_give() {
     let home = Home::new();
     let server = Server::start(&home);
-    assert_told(&failed(1, &server.run(&["privacy", "receipt", "no-such"])), &["erasure_id", "the id that Erase answered"]);
+    assert_told(
+        &failed(1, &server.run(&["privacy", "receipt", "no-such"])),
+        &["erasure_id", "the id that Erase answered"],
+    );
     assert_told(&failed(1, &server.run(&["privacy", "erase", "", "--yes"])), &["subject_id", "1 to 128 bytes"]);
     assert_told(&failed(2, &server.run(&["privacy", "verify"])), &["SUBJECT"]);
 }
