@@ -5,12 +5,13 @@ use std::{env, error::Error, fs, path::PathBuf};
 use prost::Message;
 use prost_types::FileDescriptorSet;
 
-const PROTOS: [&str; 7] = [
+const PROTOS: [&str; 8] = [
     "tactful/v1/types.proto",
     "tactful/v1/decision_service.proto",
     "tactful/v1/event_service.proto",
     "tactful/v1/customer_service.proto",
     "tactful/v1/model_service.proto",
+    "tactful/v1/catalog_service.proto",
     "tactful/storage/v1/record.proto",
     "tactful/artifact/v1/artifact.proto",
 ];

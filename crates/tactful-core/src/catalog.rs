@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use action::{ActionDef, Kind, ReasonDef, TreatmentDef};
 pub use duration::Duration;
 pub use fact::FactDef;
-pub use feature::{Aggregate, ContextDef, ContextType, FeatureDef, OutcomeName, Unit};
+pub use feature::{Aggregate, ContextDef, ContextType, FeatureDef, OutcomeName, SERVICE, Unit};
 pub use matter::MatterDef;
 pub use placement::{ChannelDef, HoldoutDef, PlacementDef};
 pub use problem::{PathStep, Problem};

@@ -220,6 +220,12 @@ impl Ruleset {
         self.hash
     }
 
+    /// Content hash of the catalogue alone.
+    #[must_use]
+    pub fn catalog_hash(&self) -> u64 {
+        self.compiled.catalog_hash
+    }
+
     /// The acceptance model, if one is loaded.
     #[must_use]
     pub fn bank(&self) -> Option<&Bank> {

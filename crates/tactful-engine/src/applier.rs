@@ -9,16 +9,19 @@ use std::time::Duration;
 use metrics::counter;
 use prost::Message;
 use tactful_core::hash;
-use tactful_core::state::{Applied, DecisionMade, Dedup, Entry, Event, OutcomeSeen, Row, STATE_FORMAT, Schema, apply};
+use tactful_core::state::{Applied, DecisionMade, Dedup, Entry, Event, OutcomeSeen, Row, STATE_FORMAT, apply};
 use tactful_log::{Entry as LogEntry, Error as LogError, Log, Offset, Partition};
 use tactful_proto::storage::fold_record::Body;
-use tactful_proto::storage::{ExternalDecisionBody, FoldRecord, OutcomeBody, Record, SnapshotHeader, Tombstone};
+use tactful_proto::storage::{
+    ExternalDecisionBody, FoldRecord, OutcomeBody, Record, SchemaBody, SnapshotHeader, Tombstone,
+};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::capture::{Captures, capture};
 use crate::clock::now_ms;
 use crate::damage::Damage;
-use crate::error::LogFailure;
+use crate::error::{Error, LogFailure};
+use crate::generation::{self, Generation};
 use crate::model::Slot;
 use crate::options::Options;
 use crate::record::{self, chosen, consent_given, fact_told, link_stated, properties};
@@ -63,6 +66,18 @@ pub(crate) struct Snapshots {
     pub(crate) taker: Taker,
 }
 
+impl Snapshots {
+    pub(crate) fn new(
+        shared: Option<Arc<snapshot::Shared>>,
+        options: &Options,
+        loading: &Arc<Semaphore>,
+        partition: u16,
+    ) -> Self {
+        let (peers, loading) = (options.peer_snapshots.clone(), Arc::clone(loading));
+        Self { shared, peers, loading, taker: Taker::new(None, partition, 0) }
+    }
+}
+
 /// What an applier waits for.
 enum Next {
     Entries(Result<Vec<LogEntry>, LogError>),
@@ -79,14 +94,19 @@ impl Applier {
     pub(crate) async fn run(mut self, mut closing: watch::Receiver<bool>) {
         let Some(mut after) = self.start(&mut closing).await else { return };
         loop {
-            let rows = self.store.partition(self.partition).rows.len() as u64;
+            let rows = self.store.partition(self.partition).generation().rows.len() as u64;
             let next = tokio::select! {
                 entries = fetch(self.log.as_ref(), self.partition, after) => Next::Entries(entries),
                 () = self.snapshots.taker.wake(after, rows) => Next::Snapshot,
                 _closed = closing.wait_for(|closing| *closing) => Next::Closing,
             };
             match next {
-                Next::Entries(Ok(entries)) => after = self.apply_all(&entries).await,
+                Next::Entries(Ok(entries)) => match self.apply_all(&entries).await {
+                    Ok(last) => after = last,
+                    Err(Error::Closed) => return,
+                    // To fold on by another schema than the log says would be wrong in silence.
+                    Err(error) => return self.damage.report(Partition::Data(self.partition), &error),
+                },
                 Next::Entries(Err(error)) if !self.tolerates(&error).await => return,
                 Next::Entries(Err(_)) | Next::Snapshot => {}
                 Next::Closing => return self.last_snapshot(after).await,
@@ -98,14 +118,12 @@ impl Applier {
     /// Puts the newest snapshot in place; answers the offset to go on from, none if there is no going on.
     async fn start(&mut self, closing: &mut watch::Receiver<bool>) -> Option<Offset> {
         let restored = loop {
-            let ruleset = self.slot.load_full();
             let places = Places {
                 own: self.snapshots.shared.as_ref().map(|shared| shared.folder().path().to_owned()),
                 peers: &self.snapshots.peers,
                 loading: &self.snapshots.loading,
             };
-            let schema = Arc::new(ruleset.schema.clone());
-            let restoring = restore(&places, self.log.as_ref(), &self.store, &schema, self.partition);
+            let restoring = restore(&places, self.log.as_ref(), &self.store, self.partition);
             let restored = tokio::select! {
                 restored = restoring => restored,
                 _closed = closing.wait_for(|closing| *closing) => return None,
@@ -145,10 +163,10 @@ impl Applier {
     }
 
     /// Applies entries; returns the last offset.
-    async fn apply_all(&mut self, entries: &[LogEntry]) -> Offset {
+    async fn apply_all(&mut self, entries: &[LogEntry]) -> Result<Offset, Error> {
         for entry in entries {
             match FoldRecord::decode(entry.payload.as_ref()) {
-                Ok(record) => self.apply(record, entry.offset).await,
+                Ok(record) => self.apply(record, entry.offset).await?,
                 Err(_) => {
                     counter!("tactful_events_poisoned_total").increment(1);
                     tracing::error!(
@@ -164,7 +182,7 @@ impl Applier {
         counter!("tactful_records_applied_total").increment(entries.len() as u64);
         self.publish(last.offset);
         self.flush_if_caught_up(last.offset).await;
-        last.offset
+        Ok(last.offset)
     }
 
     fn publish(&self, applied: Offset) {
@@ -186,13 +204,14 @@ impl Applier {
     /// The taker, the rows, and how a snapshot begins.
     fn snapshot_parts(&mut self, applied: Offset) -> (&mut Taker, &PartitionRows, impl Fn() -> Beginning) {
         let rows = self.store.partition(self.partition);
-        let (slot, log, dedup) = (&self.slot, self.log.as_ref(), &self.dedup);
+        let (log, dedup) = (self.log.as_ref(), &self.dedup);
         let (captures, tombstones) = (&self.captures, &self.tombstones);
         let (anchor, partition) = (self.anchor, self.partition);
         let beginning = move || Beginning {
             header: SnapshotHeader {
                 state_format: STATE_FORMAT,
-                schema_hash: slot.load().schema.hash(),
+                schema_hash: rows.generation().schema().hash(),
+                schema: Some(rows.schema_body()),
                 epoch: log.epoch(),
                 partition: partition.into(),
                 partitions: log.partitions().into(),
@@ -204,6 +223,7 @@ impl Applier {
                 tombstones: tombstones.list(),
             },
             dedup: dedup.image(),
+            generation: Arc::clone(&rows.generation()),
         };
         (&mut self.snapshots.taker, rows, beginning)
     }
@@ -215,41 +235,49 @@ impl Applier {
         }
     }
 
-    async fn apply(&mut self, record: FoldRecord, offset: Offset) {
+    async fn apply(&mut self, record: FoldRecord, offset: Offset) -> Result<(), Error> {
         if record.message_hash != 0 && !self.dedup.insert(record.message_hash, record.received_ms) {
             counter!("tactful_events_duplicate_total").increment(1);
-            return;
+            return Ok(());
         }
-        let Some(body) = &record.body else { return };
-        if let Body::Erase(erase) = body {
-            return self.erase(&record.subject_id, erase.erased_ms);
-        }
-        if self.is_barred(&record, body) {
-            counter!("tactful_events_of_erased_total").increment(1);
-            return;
-        }
-        if let Body::Decision(decision) = body
-            && decision.external
-        {
+        match &record.body {
+            None => {}
+            Some(Body::Schema(schema)) => self.switch(schema.clone()).await?,
+            Some(Body::Erase(erase)) => self.erase(&record.subject_id, erase.erased_ms),
+            Some(body) if self.is_barred(&record, body) => {
+                counter!("tactful_events_of_erased_total").increment(1);
+            }
             // Its effect on the row came with the external record; this is its captured form.
-            self.captures.seen(record.message_hash);
-            return;
+            Some(Body::Decision(decision)) if decision.external => self.captures.seen(record.message_hash),
+            Some(body) => {
+                if let Some(captured) = self.fold(&record, body) {
+                    self.captures.add(captured, offset > self.start_tail).await;
+                }
+            }
         }
-        if let Some(captured) = self.fold(&record, body) {
-            self.captures.add(captured, offset > self.start_tail).await;
-        }
+        Ok(())
     }
 
-    /// Folds a record; answers the captured form of an external decision. One ruleset serves both.
+    /// Goes on under another schema. Off the runtime's threads: it walks all rows of the partition.
+    async fn switch(&self, schema: SchemaBody) -> Result<(), Error> {
+        let (store, partition) = (Arc::clone(&self.store), self.partition);
+        // A snapshot that is being taken goes on with the rows of before, and frees them in the end.
+        let are_kept = self.snapshots.taker.holds_rows();
+        let switching = move || generation::switch(store.partition(partition), &schema, are_kept);
+        tokio::task::spawn_blocking(switching).await.map_err(|_| Error::Closed)?
+    }
+
+    /// Folds a record by the partition's own schema; answers the captured form of an external decision, as
+    /// the ruleset reads it.
     fn fold(&mut self, record: &FoldRecord, body: &Body) -> Option<Record> {
-        let ruleset = self.slot.load();
-        let rows = self.store.partition(self.partition);
-        self.snapshots.taker.before_change(rows, &record.subject_id);
+        let partition = self.store.partition(self.partition);
+        let rows = partition.generation();
+        self.snapshots.taker.before_change(&rows, &record.subject_id);
         let captured = match body {
-            Body::ExternalDecision(external) => Some(capture(&ruleset, &self.store, record, external)),
+            Body::ExternalDecision(external) => Some(capture(&self.slot.load(), &self.store, record, external)),
             _ => None,
         };
-        let applied = fold(&ruleset.schema, rows, record, body);
+        let applied = fold(partition, &rows, record, body);
         if let (Body::Link(link), false) = (body, applied.out_of_range) {
             self.store.links.learn(&record.subject_id, &link_stated(link));
         }
@@ -273,7 +301,7 @@ async fn fetch(log: &dyn Log, partition: u16, after: Offset) -> Result<Vec<LogEn
 }
 
 /// Folds one record into its row.
-fn fold(schema: &Schema, rows: &PartitionRows, record: &FoldRecord, body: &Body) -> Applied {
+fn fold(partition: &PartitionRows, rows: &Generation, record: &FoldRecord, body: &Body) -> Applied {
     match body {
         Body::Event(event) => {
             let Some(kind) = record::event_kind(event) else { return Applied::default() };
@@ -286,24 +314,25 @@ fn fold(schema: &Schema, rows: &PartitionRows, record: &FoldRecord, body: &Body)
                 matter_id: &event.matter_id,
                 properties: &properties,
             };
-            rows.watermark_ms.fetch_max(event.event_ms, Ordering::Relaxed);
-            fold_entry(schema, rows, record, &Entry::Event(entry))
+            partition.watermark_ms.fetch_max(event.event_ms, Ordering::Relaxed);
+            fold_entry(partition, rows, record, &Entry::Event(entry))
         }
         Body::Decision(decision) => {
             let chosen = chosen(&decision.chosen);
             let made = DecisionMade { time_ms: decision.decided_ms, matter_id: &decision.matter_id, chosen: &chosen };
-            fold_entry(schema, rows, record, &Entry::Decision(made))
+            fold_entry(partition, rows, record, &Entry::Decision(made))
         }
-        Body::Outcome(outcome) => fold_outcome(schema, rows, record, outcome),
-        Body::ExternalDecision(external) => fold_external(schema, rows, record, external),
-        Body::Erase(_) => Applied::default(),
-        Body::Link(link) => fold_entry(schema, rows, record, &Entry::Link(link_stated(link))),
-        Body::Fact(fact) => fold_entry(schema, rows, record, &Entry::Fact(fact_told(fact))),
-        Body::Consent(consent) => fold_entry(schema, rows, record, &Entry::Consent(consent_given(consent))),
+        Body::Outcome(outcome) => fold_outcome(partition, rows, record, outcome),
+        Body::ExternalDecision(external) => fold_external(partition, rows, record, external),
+        Body::Link(link) => fold_entry(partition, rows, record, &Entry::Link(link_stated(link))),
+        Body::Fact(fact) => fold_entry(partition, rows, record, &Entry::Fact(fact_told(fact))),
+        Body::Consent(consent) => fold_entry(partition, rows, record, &Entry::Consent(consent_given(consent))),
+        // Not of one row alone: the applier does what they say.
+        Body::Schema(_) | Body::Erase(_) => Applied::default(),
     }
 }
 
-fn fold_outcome(schema: &Schema, rows: &PartitionRows, record: &FoldRecord, outcome: &OutcomeBody) -> Applied {
+fn fold_outcome(partition: &PartitionRows, rows: &Generation, record: &FoldRecord, outcome: &OutcomeBody) -> Applied {
     let Some(kind) = record::outcome_name(outcome.r#type()) else { return Applied::default() };
     let seen = OutcomeSeen {
         kind,
@@ -312,22 +341,23 @@ fn fold_outcome(schema: &Schema, rows: &PartitionRows, record: &FoldRecord, outc
         time_ms: outcome.occurred_ms,
         channel: &outcome.channel,
     };
-    fold_entry(schema, rows, record, &Entry::Outcome(seen))
+    fold_entry(partition, rows, record, &Entry::Outcome(seen))
 }
 
 fn fold_external(
-    schema: &Schema,
-    rows: &PartitionRows,
+    partition: &PartitionRows,
+    rows: &Generation,
     record: &FoldRecord,
     external: &ExternalDecisionBody,
 ) -> Applied {
     let chosen = [tactful_core::state::Chosen { action: &external.action_id, channel: "" }];
     let made = DecisionMade { time_ms: external.decided_ms, matter_id: "", chosen: &chosen };
-    fold_entry(schema, rows, record, &Entry::Decision(made))
+    fold_entry(partition, rows, record, &Entry::Decision(made))
 }
 
-fn fold_entry(schema: &Schema, rows: &PartitionRows, record: &FoldRecord, entry: &Entry<'_>) -> Applied {
-    let mut names = rows.names.write().unwrap_or_else(PoisonError::into_inner);
+fn fold_entry(partition: &PartitionRows, rows: &Generation, record: &FoldRecord, entry: &Entry<'_>) -> Applied {
+    let schema = rows.schema();
+    let mut names = partition.names.write().unwrap_or_else(PoisonError::into_inner);
     if let Some(mut row) = rows.rows.get_mut(record.subject_id.as_str()) {
         return apply(schema, &mut names, row.value_mut(), entry, record.received_ms);
     }

@@ -1,6 +1,8 @@
 //! The catalogue from a folder of TOML files: read as a whole, checked as a whole, refused as a
 //! whole with file, line, column and a hint.
 
+mod changes;
+mod files;
 mod position;
 
 use std::fmt;
@@ -9,12 +11,11 @@ use std::path::{Path, PathBuf};
 use tactful_core::catalog::Catalog;
 use tactful_core::ruleset::Ruleset;
 
+use files::{FILE_BYTES_MAX, FILES_MAX};
 use position::Source;
 
-/// Largest catalogue file, in bytes.
-const FILE_BYTES_MAX: u64 = 16 << 20;
-/// Most files of a catalogue.
-const FILES_MAX: usize = 1_024;
+pub use changes::{CatalogChange, Change, changes};
+pub use files::{Files, Written, slashed};
 
 /// Something wrong with a catalogue, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,9 +46,8 @@ impl fmt::Display for CatalogProblem {
 ///
 /// # Errors
 /// Every problem found.
-pub fn load(folder: &Path) -> Result<Ruleset, Vec<CatalogProblem>> {
-    let texts = read(folder)?;
-    compile(&texts)
+pub fn load(folder: &Path) -> Result<Written, Vec<CatalogProblem>> {
+    Files::new(read(folder)?)?.compile()
 }
 
 /// Compiles a catalogue given as (path, text).
@@ -55,6 +55,21 @@ pub fn load(folder: &Path) -> Result<Ruleset, Vec<CatalogProblem>> {
 /// # Errors
 /// Every problem found.
 pub fn compile(texts: &[(PathBuf, String)]) -> Result<Ruleset, Vec<CatalogProblem>> {
+    let sources = parse(texts)?;
+    let catalog = merge(&sources)?;
+    Ruleset::compile(&catalog)
+        .map_err(|found| found.iter().map(|problem| position::locate(&sources, problem)).collect())
+}
+
+/// The definitions of a catalogue as written, without checking how they fit together.
+///
+/// # Errors
+/// If a file cannot be read as one.
+pub(crate) fn definitions(texts: &[(PathBuf, String)]) -> Result<Catalog, Vec<CatalogProblem>> {
+    merge(&parse(texts)?)
+}
+
+fn parse(texts: &[(PathBuf, String)]) -> Result<Vec<Source<'_>>, Vec<CatalogProblem>> {
     let mut sources = Vec::with_capacity(texts.len());
     let mut problems = Vec::new();
     for (path, text) in texts {
@@ -63,12 +78,7 @@ pub fn compile(texts: &[(PathBuf, String)]) -> Result<Ruleset, Vec<CatalogProble
             Err(problem) => problems.push(problem),
         }
     }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    let catalog = merge(&sources)?;
-    Ruleset::compile(&catalog)
-        .map_err(|found| found.iter().map(|problem| position::locate(&sources, problem)).collect())
+    if problems.is_empty() { Ok(sources) } else { Err(problems) }
 }
 
 fn read(folder: &Path) -> Result<Vec<(PathBuf, String)>, Vec<CatalogProblem>> {
@@ -88,7 +98,7 @@ fn read(folder: &Path) -> Result<Vec<(PathBuf, String)>, Vec<CatalogProblem>> {
     for path in paths {
         let name = path.strip_prefix(folder).unwrap_or(&path).to_path_buf();
         let size = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
-        if size > FILE_BYTES_MAX {
+        if size > FILE_BYTES_MAX as u64 {
             return Err(whole(&name, format!("{size} bytes, at most {FILE_BYTES_MAX} are allowed"), "split the file"));
         }
         let text = std::fs::read_to_string(&path)

@@ -132,11 +132,12 @@ impl Engine {
         for id in &linked.ids {
             let partition = self.store.of(id);
             partition.read_names(|names| {
-                let Some(row) = partition.rows.get(id) else { return };
+                let rows = partition.generation();
+                let Some(row) = rows.get(schema, id) else { return };
                 told.timeline.extend(interactions(schema, &row, names).into_iter().map(TimelineEntry::from));
                 told.matters.add(&row, names);
                 told.facts.add(&row, names);
-                told.rows.push(row.value().clone());
+                told.rows.push(row.into_owned());
             });
         }
         // Stable: those of one row keep their order within a second.

@@ -1,131 +1,175 @@
-//! The control partition: models and layouts as they came into use. Every node follows it and does what it
-//! says in its order, so that all of them decide by the same ruleset.
+//! The control partition: catalogues, models and layouts as they came into use. What is in use follows from its
+//! entries alone, in their order, so that every node comes to the same.
+//!
+//! A catalogue is checked with the model in use and a model with the catalogue in use, and the entry of each names
+//! the entry of the other that it was checked with. If that one has changed before the entry got its place, it is
+//! outdated: nobody takes it, and who appended it checks again.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::BTreeSet;
 
-use bytes::Bytes;
-use metrics::counter;
 use prost::Message;
 use tactful_core::layout::FieldKind;
 use tactful_core::ruleset::Ruleset;
 use tactful_log::{Log, Offset, Partition};
 use tactful_proto::storage::control_record::Body;
-use tactful_proto::storage::{ControlRecord, LayoutField, LayoutUsed, ModelLoaded};
-use tokio::sync::watch;
+use tactful_proto::storage::{CatalogApplied, ControlRecord, LayoutField, LayoutUsed, ModelLoaded};
 
 use crate::clock::now_ms;
-use crate::damage::Damage;
-use crate::error::{Error, LogFailure};
-use crate::model::{self, Slot};
+use crate::error::Error;
 
 /// Entries read from the log at once.
-const READ_MAX: usize = 1_024;
-/// Pause after the log failed to answer.
-const RETRY: Duration = Duration::from_millis(200);
+pub(crate) const READ_MAX: usize = 1_024;
 
-/// What the control partition says.
-#[derive(Default)]
+/// What the control partition says, up to an entry.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Control {
-    /// sha256 of the model loaded last.
-    pub(crate) model: Option<[u8; 32]>,
+    /// The model loaded last.
+    pub(crate) model: Option<ModelEntry>,
+    /// The catalogue applied last.
+    pub(crate) catalog: Option<CatalogEntry>,
+    /// Blob of the catalogue applied first: entries of before are folded by its schema.
+    pub(crate) first_files: Option<[u8; 32]>,
+    /// Blobs of all catalogues that were ever in use.
+    pub(crate) seen: BTreeSet<[u8; 32]>,
     /// Layouts that decisions name.
     pub(crate) layouts: Vec<LayoutUsed>,
     /// Its last entry that was read.
     pub(crate) end: Offset,
 }
 
+/// A model that came into use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ModelEntry {
+    pub(crate) offset: Offset,
+    pub(crate) name: String,
+    /// sha256 of the artifact.
+    pub(crate) sha256: [u8; 32],
+}
+
+/// A catalogue that came into use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CatalogEntry {
+    pub(crate) offset: Offset,
+    /// sha256 of its files.
+    pub(crate) files: [u8; 32],
+    /// Hash of its schema.
+    pub(crate) schema: u64,
+    /// Version of the schema that partitions must have reached before it decides.
+    pub(crate) schema_version: u64,
+    /// Why it was applied.
+    pub(crate) note: String,
+    /// When, in milliseconds since 1970.
+    pub(crate) received_ms: i64,
+    /// The running node that took it in.
+    pub(crate) node: u64,
+}
+
+/// What an entry changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Nothing that decides.
+    Nothing,
+    /// The model.
+    Model,
+    /// The catalogue.
+    Catalog,
+    /// Nothing, because it was checked with what is not in use any more.
+    Outdated,
+}
+
+impl Control {
+    /// Takes in the next entry.
+    pub(crate) fn take(&mut self, offset: Offset, record: ControlRecord) -> Change {
+        self.end = offset;
+        match record.body {
+            Some(Body::ModelLoaded(loaded)) => self.take_model(offset, loaded),
+            Some(Body::CatalogApplied(applied)) => self.take_catalog(offset, applied, record.received_ms),
+            Some(Body::LayoutUsed(layout)) => {
+                self.layouts.push(layout);
+                Change::Nothing
+            }
+            None => Change::Nothing,
+        }
+    }
+
+    fn take_model(&mut self, offset: Offset, loaded: ModelLoaded) -> Change {
+        // Entries of before there were catalogues in the log name none.
+        if loaded.catalog != 0 && loaded.catalog != self.catalog_offset() {
+            return Change::Outdated;
+        }
+        let Ok(sha256) = loaded.sha256.try_into() else { return Change::Nothing };
+        self.model = Some(ModelEntry { offset, name: loaded.name, sha256 });
+        Change::Model
+    }
+
+    fn take_catalog(&mut self, offset: Offset, applied: CatalogApplied, received_ms: i64) -> Change {
+        if applied.model != self.model_offset() {
+            return Change::Outdated;
+        }
+        let Ok(files) = applied.files.try_into() else { return Change::Nothing };
+        let before = self.catalog.as_ref();
+        if before.is_some_and(|before| before.files == files) {
+            // Two nodes with the same catalogue at once: the first one counts.
+            return Change::Nothing;
+        }
+        let folds_alike = before.filter(|before| before.schema == applied.schema);
+        self.catalog = Some(CatalogEntry {
+            offset,
+            files,
+            schema: applied.schema,
+            schema_version: folds_alike.map_or(offset, |before| before.schema_version),
+            note: applied.note,
+            received_ms,
+            node: applied.node,
+        });
+        self.first_files.get_or_insert(files);
+        self.seen.insert(files);
+        Change::Catalog
+    }
+
+    /// Entry of the model in use; 0 for none.
+    pub(crate) fn model_offset(&self) -> Offset {
+        self.model.as_ref().map_or(0, |model| model.offset)
+    }
+
+    /// Entry of the catalogue in use; 0 for none.
+    pub(crate) fn catalog_offset(&self) -> Offset {
+        self.catalog.as_ref().map_or(0, |catalog| catalog.offset)
+    }
+
+    /// Reads on to an entry that is there; answers what that one changes.
+    pub(crate) async fn read_to(&mut self, log: &dyn Log, until: Offset) -> Result<Change, Error> {
+        let mut change = Change::Nothing;
+        while self.end < until {
+            log.wait(Partition::Control, self.end).await?;
+            for entry in log.read(Partition::Control, self.end, READ_MAX).await? {
+                if entry.offset > until {
+                    break;
+                }
+                change = self.take(entry.offset, decode(&entry)?);
+            }
+        }
+        Ok(change)
+    }
+}
+
 /// Reads the whole control partition.
 pub(crate) async fn read(log: &dyn Log) -> Result<Control, Error> {
     let mut control = Control::default();
-    loop {
-        let entries = log.read(Partition::Control, control.end, READ_MAX).await?;
-        let Some(last) = entries.last() else { return Ok(control) };
-        control.end = last.offset;
-        for entry in &entries {
-            let record = ControlRecord::decode(entry.payload.as_ref())
-                .map_err(|_| Error::Record { partition: u16::MAX, offset: entry.offset })?;
-            match record.body {
-                Some(Body::ModelLoaded(loaded)) => control.model = loaded.sha256.try_into().ok(),
-                Some(Body::LayoutUsed(layout)) => control.layouts.push(layout),
-                None => {}
-            }
-        }
-    }
+    control.read_to(log, log.tail(Partition::Control).await?).await?;
+    Ok(control)
 }
 
-/// Does on this node what the control partition says from some entry on.
-pub(crate) struct Follower {
-    pub(crate) log: Arc<dyn Log>,
-    pub(crate) slot: Arc<Slot>,
-    /// The last entry that was done.
-    pub(crate) progress: watch::Sender<Offset>,
-    pub(crate) damage: Damage,
+fn decode(entry: &tactful_log::Entry) -> Result<ControlRecord, Error> {
+    ControlRecord::decode(entry.payload.as_ref())
+        .map_err(|_| Error::Record { partition: u16::MAX, offset: entry.offset })
 }
 
-impl Follower {
-    /// Follows until the engine closes, or the log turns out to be damaged.
-    pub(crate) async fn run(self, mut closing: watch::Receiver<bool>) {
-        loop {
-            let next = tokio::select! {
-                next = self.next() => next,
-                _closed = closing.wait_for(|closing| *closing) => return,
-            };
-            if let Err(Error::Log(error)) = &next
-                && LogFailure::of(error) == LogFailure::Damaged
-            {
-                return self.damage.report(Partition::Control, error);
-            }
-            if let Err(error) = next {
-                counter!("tactful_log_read_errors_total").increment(1);
-                tracing::error!(%error, "cannot follow the control partition, trying again");
-                tokio::time::sleep(RETRY).await;
-            }
-        }
-    }
-
-    /// Does the next entries. One that failed with the log is done again, so that none is passed over.
-    async fn next(&self) -> Result<(), Error> {
-        let after = *self.progress.borrow();
-        for entry in self.log.read(Partition::Control, after, READ_MAX).await? {
-            match ControlRecord::decode(entry.payload.as_ref()).map(|record| record.body) {
-                Ok(Some(Body::ModelLoaded(loaded))) => self.load(&loaded).await?,
-                Ok(_) => {}
-                Err(_) => tracing::error!(offset = entry.offset, "skipped a control entry that cannot be read"),
-            }
-            self.progress.send_replace(entry.offset);
-        }
-        let after = *self.progress.borrow();
-        Ok(self.log.wait(Partition::Control, after).await?)
-    }
-
-    /// Puts a model in place. One that does not fit this node's catalogue is left out loudly.
-    async fn load(&self, loaded: &ModelLoaded) -> Result<(), Error> {
-        let Some(artifact) = self.artifact(loaded).await? else {
-            tracing::error!(name = loaded.name, "a model that came into use is not in the log");
-            return Ok(());
-        };
-        match self.slot.switch(artifact).await {
-            Err(Error::Model(reason)) => {
-                model::refused();
-                tracing::error!(name = loaded.name, reason, "a model that came into use does not fit this catalogue");
-                Ok(())
-            }
-            switched => switched,
-        }
-    }
-
-    async fn artifact(&self, loaded: &ModelLoaded) -> Result<Option<Bytes>, Error> {
-        let Ok(sha256) = <[u8; 32]>::try_from(loaded.sha256.as_slice()) else { return Ok(None) };
-        Ok(self.log.get_blob(&sha256).await?)
-    }
-}
-
-/// Notes the layout of this ruleset once, so that records can be read for ever.
-pub(crate) async fn note_layout(log: &dyn Log, ruleset: &Ruleset, control: &Control) -> Result<(), Error> {
+/// The entry that notes the layout of a ruleset, so that records can be read for ever; none if it is there already.
+pub(crate) fn layout_entry(ruleset: &Ruleset, control: &Control) -> Option<Body> {
     let hash = ruleset.layout_hash;
     if control.layouts.iter().any(|layout| layout.hash == hash) {
-        return Ok(());
+        return None;
     }
     let fields = ruleset.layout.fields().iter().map(|field| LayoutField {
         name: field.name.clone(),
@@ -135,12 +179,82 @@ pub(crate) async fn note_layout(log: &dyn Log, ruleset: &Ruleset, control: &Cont
             _ => Vec::new(),
         },
     });
-    append(log, Body::LayoutUsed(LayoutUsed { hash, fields: fields.collect() })).await.map(drop)
+    Some(Body::LayoutUsed(LayoutUsed { hash, fields: fields.collect() }))
 }
 
-/// Appends an entry; answers its offset.
-pub(crate) async fn append(log: &dyn Log, body: Body) -> Result<Offset, Error> {
-    let record = ControlRecord { received_ms: now_ms(), body: Some(body) };
-    let offsets = log.append(vec![(Partition::Control, record.encode_to_vec().into())]).await?;
-    offsets.first().copied().ok_or(Error::Closed)
+/// Notes the layout of a ruleset: another version of this program makes another one of the same catalogue.
+pub(crate) async fn note_layout(log: &dyn Log, ruleset: &Ruleset, control: &Control) -> Result<(), Error> {
+    match layout_entry(ruleset, control) {
+        Some(body) => append(log, vec![body]).await.map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Appends entries as one group; answers the offset of the last.
+pub(crate) async fn append(log: &dyn Log, bodies: Vec<Body>) -> Result<Offset, Error> {
+    let entry = |body| {
+        let record = ControlRecord { received_ms: now_ms(), body: Some(body) };
+        (Partition::Control, record.encode_to_vec().into())
+    };
+    let offsets = log.append(bodies.into_iter().map(entry).collect()).await?;
+    offsets.last().copied().ok_or(Error::Closed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(catalog: Offset) -> ControlRecord {
+        let loaded = ModelLoaded { name: "m".into(), sha256: vec![catalog as u8; 32], catalog };
+        ControlRecord { received_ms: 0, body: Some(Body::ModelLoaded(loaded)) }
+    }
+
+    fn catalog(files: u8, schema: u64, model: Offset) -> ControlRecord {
+        let applied = CatalogApplied { files: vec![files; 32], schema, model, ..CatalogApplied::default() };
+        ControlRecord { received_ms: 0, body: Some(Body::CatalogApplied(applied)) }
+    }
+
+    fn taken(records: Vec<ControlRecord>) -> (Control, Vec<Change>) {
+        let mut control = Control::default();
+        let changes = records.into_iter().zip(1..).map(|(record, offset)| control.take(offset, record)).collect();
+        (control, changes)
+    }
+
+    #[test]
+    fn what_was_checked_with_something_else_is_outdated() {
+        let records = vec![
+            model(0),
+            catalog(1, 10, 0),
+            catalog(1, 10, 1),
+            model(2),
+            model(3),
+            catalog(2, 10, 1),
+            catalog(2, 10, 5),
+            model(3),
+        ];
+        use Change::{Catalog, Model, Outdated};
+        let (control, changes) = taken(records);
+        assert_eq!(changes, [Model, Outdated, Catalog, Outdated, Model, Outdated, Catalog, Outdated]);
+        assert_eq!((control.model_offset(), control.catalog_offset(), control.end), (5, 7, 8));
+    }
+
+    #[test]
+    fn a_catalogue_needs_a_schema_of_its_own_only_if_it_folds_otherwise() {
+        let (control, changes) =
+            taken(vec![catalog(1, 10, 0), catalog(1, 10, 0), catalog(2, 10, 0), catalog(3, 11, 0), catalog(1, 10, 0)]);
+        use Change::{Catalog, Nothing};
+        assert_eq!(changes, [Catalog, Nothing, Catalog, Catalog, Catalog]);
+        let last = control.catalog.unwrap();
+        assert_eq!((last.offset, last.schema_version, control.first_files), (5, 5, Some([1; 32])));
+        assert_eq!(control.seen.len(), 3);
+        let (control, _) = taken(vec![catalog(1, 10, 0), catalog(2, 10, 0)]);
+        assert_eq!(control.catalog.unwrap().schema_version, 1);
+    }
+
+    #[test]
+    fn entries_of_before_there_were_catalogues_are_taken() {
+        let (control, changes) = taken(vec![model(0), model(0), catalog(1, 1, 2), model(0)]);
+        assert_eq!(changes, [Change::Model, Change::Model, Change::Catalog, Change::Model]);
+        assert_eq!(control.model_offset(), 4);
+    }
 }

@@ -1,10 +1,11 @@
 //! Damage of the log: entries lost, trimmed away unread, or other than before. It is told once and loudly, and
 //! from then on this node is not ready: what it knows goes on answering, flagged, but nothing new comes in.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use metrics::{counter, gauge};
-use tactful_log::{Error, Partition};
+use tactful_log::Partition;
 use tokio::sync::watch;
 
 /// What was found damaged first, shared by all who read the log.
@@ -17,7 +18,7 @@ impl Damage {
     }
 
     /// A partition cannot be followed any further.
-    pub(crate) fn report(&self, partition: Partition, error: &Error) {
+    pub(crate) fn report(&self, partition: Partition, error: &impl Display) {
         counter!("tactful_log_damage_total").increment(1);
         gauge!("tactful_partitions_lost").increment(1.0);
         let first = self.0.send_if_modified(|first| {

@@ -9,25 +9,29 @@ use std::time::Duration;
 use bytes::Bytes;
 use tactful_core::ruleset::Ruleset;
 use tactful_log::{Log, Offset, Partition};
+use tactful_proto::storage::Tombstone;
 use tactful_proto::v1;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::applier::{Applier, Snapshots};
+use crate::apply;
 use crate::archive::{self, Archiver};
 use crate::capture::Captures;
+use crate::catalog::Written;
 use crate::clock::now_ms;
-use crate::control::{self, note_layout};
+use crate::control::{self, Control};
 use crate::damage::Damage;
 use crate::erasures;
 use crate::error::Error;
+use crate::follower::Follower;
 use crate::housekeeper::Housekeeper;
-use crate::model::{Slot, restore};
+use crate::model::Slot;
 use crate::options::Options;
 use crate::recorder::Recorder;
 use crate::replies::Replies;
-use crate::snapshot::{self, Taker};
+use crate::snapshot;
 use crate::store::Store;
 use crate::token::Tokens;
 use crate::tombstones::{TombstoneKey, Tombstones};
@@ -47,8 +51,12 @@ pub struct Engine {
     pub(crate) tokens: Tokens,
     runtime: Handle,
     progress: Vec<(Offset, watch::Receiver<Offset>)>,
-    /// Last entry of the control partition that was done.
-    control: watch::Receiver<Offset>,
+    /// What the control partition says up to the last entry that was done.
+    pub(crate) control: watch::Receiver<Control>,
+    /// Held by whoever changes catalogue or model here.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    /// This running node: drawn at its start.
+    pub(crate) node: u64,
     /// Whether every partition has applied what the log held at the start.
     caught_up: AtomicBool,
     pub(crate) damage: Damage,
@@ -94,30 +102,26 @@ pub struct Digests {
 }
 
 impl Engine {
-    /// Starts on a log. Replay goes on in the background: see [`Engine::caught_up`]. Its tasks run on
-    /// the runtime that calls it.
+    /// Starts on a log, with the catalogue that the log names last, or with the node's own if the log has never
+    /// seen that. Replay goes on in the background: see [`Engine::caught_up`]. Its tasks run on the runtime that
+    /// calls it.
     ///
     /// # Errors
-    /// If the log fails.
-    pub async fn start(log: Arc<dyn Log>, ruleset: Ruleset, options: &Options) -> Result<Arc<Self>, Error> {
-        let control = control::read(log.as_ref()).await?;
-        note_layout(log.as_ref(), &ruleset, &control).await?;
-        let ruleset = restore(log.as_ref(), ruleset, &control).await?;
-        let tokens = Tokens::new(secret(log.as_ref(), TOKEN_KEY).await?, start_value());
-        let store = Arc::new(Store::new(log.partitions()));
-        let slot = Arc::new(Slot::new(ruleset));
+    /// If the log fails, or if the model in use does not fit the node's own new catalogue.
+    pub async fn start(log: Arc<dyn Log>, own: impl Into<Written>, options: &Options) -> Result<Arc<Self>, Error> {
+        let Found { start_tails, control, start, node, tokens, tombstone_key, erased } =
+            Found::on(log.as_ref(), own.into()).await?;
+        let snapshots = snapshots(options, log.partitions())?;
+        let store = Arc::new(Store::new(log.partitions(), &start.first));
+        let slot = Arc::new(Slot::new(start.ruleset, start.catalog));
         let (recorder, recorder_task) = Recorder::new(Arc::clone(&log), options.recorder_queue_max);
         let (closing, closed) = watch::channel(false);
         let mut tasks = Tasks { recorder: Some(tokio::spawn(recorder_task.run(closed.clone()))), ..Tasks::default() };
         let damage = Damage::new();
         let (archive, housekeeping, replies) = (Arc::default(), Arc::default(), Arc::new(Replies::new(options)));
-        let tombstone_key = TombstoneKey::of(log.as_ref()).await?;
-        let erased: Arc<[_]> = erasures::tombstones(log.as_ref()).await?.into();
-        let snapshots = snapshots(options, log.partitions())?;
         let loading = Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
         let mut progress = Vec::new();
-        for partition in 0..log.partitions() {
-            let start_tail = log.tail(Partition::Data(partition)).await?;
+        for (partition, start_tail) in (0..).zip(start_tails) {
             let (sender, receiver) = watch::channel(0);
             progress.push((start_tail, receiver));
             let applier = Applier {
@@ -130,12 +134,7 @@ impl Engine {
                 start_tail,
                 progress: sender,
                 damage: damage.clone(),
-                snapshots: Snapshots {
-                    shared: snapshots.clone(),
-                    peers: options.peer_snapshots.clone(),
-                    loading: Arc::clone(&loading),
-                    taker: Taker::new(None, partition, 0),
-                },
+                snapshots: Snapshots::new(snapshots.clone(), options, &loading, partition),
                 anchor: 0,
                 replies: Arc::clone(&replies),
                 tombstones: Tombstones::new(tombstone_key.clone()),
@@ -143,27 +142,18 @@ impl Engine {
             };
             tasks.followers.push(tokio::spawn(applier.run(closed.clone())));
         }
-        let (sender, control) = watch::channel(control.end);
-        let follower = control::Follower {
+        let (done, control) = watch::channel(control);
+        let follower = Follower {
             log: Arc::clone(&log),
             slot: Arc::clone(&slot),
-            progress: sender,
+            store: Arc::clone(&store),
+            folded: progress.iter().map(|(_, folded)| folded.clone()).collect(),
+            done,
             damage: damage.clone(),
+            node,
         };
         tasks.followers.push(tokio::spawn(follower.run(closed)));
-        if let Some(snapshots) = &snapshots {
-            let housekeeper = Housekeeper {
-                log: Arc::clone(&log),
-                store: Arc::clone(&store),
-                archive: Arc::clone(&archive),
-                nudge: Arc::clone(&housekeeping),
-                snapshots: Arc::clone(snapshots),
-                every: Duration::from_millis(options.housekeeping_ms),
-                absent: Duration::from_millis(options.node_absent_ms_max),
-            };
-            tasks.followers.push(tokio::spawn(housekeeper.run(closing.subscribe())));
-        }
-        Ok(Arc::new(Self {
+        let engine = Arc::new(Self {
             log,
             store,
             slot,
@@ -173,6 +163,8 @@ impl Engine {
             runtime: Handle::current(),
             progress,
             control,
+            changing: tokio::sync::Mutex::new(()),
+            node,
             caught_up: AtomicBool::new(false),
             damage,
             snapshots,
@@ -181,7 +173,29 @@ impl Engine {
             housekeeping,
             closing,
             tasks: Mutex::new(tasks),
-        }))
+        });
+        engine.keep_house(options);
+        if engine.readiness().at_start == 0 {
+            // The schema that a new log begins with is no work to report. What stands in its way is told elsewhere.
+            let _damaged = engine.applied_all().await.is_err();
+        }
+        Ok(engine)
+    }
+
+    /// Starts what is to be done from time to time, where there are snapshots.
+    fn keep_house(&self, options: &Options) {
+        let Some(snapshots) = &self.snapshots else { return };
+        let housekeeper = Housekeeper {
+            log: Arc::clone(&self.log),
+            store: Arc::clone(&self.store),
+            archive: Arc::clone(&self.archive),
+            nudge: Arc::clone(&self.housekeeping),
+            snapshots: Arc::clone(snapshots),
+            every: Duration::from_millis(options.housekeeping_ms),
+            absent: Duration::from_millis(options.node_absent_ms_max),
+        };
+        let task = self.runtime.spawn(housekeeper.run(self.closing.subscribe()));
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).followers.push(task);
     }
 
     /// Archives from now on, on the one node that has the role: see [`crate::archive`]. Exports read the
@@ -250,7 +264,7 @@ impl Engine {
 
     /// Returns once this node has done what the control partition says up to an entry.
     pub(crate) async fn control_reached(&self, offset: Offset) -> Result<(), Error> {
-        self.control.clone().wait_for(|done| *done >= offset).await.map(drop).map_err(|_| Error::Closed)
+        self.control.clone().wait_for(|done| done.end >= offset).await.map(drop).map_err(|_| Error::Closed)
     }
 
     /// Returns once every decision of before the call is in the log: own ones, and the captured form
@@ -288,7 +302,7 @@ impl Engine {
     #[must_use]
     pub fn digests(&self) -> Digests {
         let records = (0..self.log.partitions()).map(|p| self.store.partition(p).applied.load(Ordering::Acquire)).sum();
-        let digest = self.store.digest(&self.slot.load().schema);
+        let digest = self.store.digest();
         Digests { state: digest.state, content: digest.content, records, customers: self.store.customers() as u64 }
     }
 
@@ -346,6 +360,30 @@ impl Engine {
     }
 }
 
+/// What a start finds on a log, and what it agrees on with it, before anything runs.
+struct Found {
+    start_tails: Vec<Offset>,
+    control: Control,
+    start: apply::Start,
+    node: u64,
+    tokens: Tokens,
+    tombstone_key: TombstoneKey,
+    erased: Arc<[Tombstone]>,
+}
+
+impl Found {
+    async fn on(log: &dyn Log, own: Written) -> Result<Self, Error> {
+        let node = start_value();
+        let start_tails = tails(log).await?;
+        let mut control = control::read(log).await?;
+        let start = apply::start(log, own, &mut control, node).await?;
+        let tokens = Tokens::new(secret(log, TOKEN_KEY).await?, start_value());
+        let tombstone_key = TombstoneKey::of(log).await?;
+        let erased = erasures::tombstones(log).await?.into();
+        Ok(Self { start_tails, control, start, node, tokens, tombstone_key, erased })
+    }
+}
+
 /// Where snapshots go, if anywhere.
 fn snapshots(options: &Options, partitions: u16) -> Result<Option<Arc<snapshot::Shared>>, Error> {
     if options.snapshots.as_os_str().is_empty() {
@@ -354,6 +392,15 @@ fn snapshots(options: &Options, partitions: u16) -> Result<Option<Arc<snapshot::
     let folder = snapshot::Folder::open(&options.snapshots)?;
     let every = Duration::from_millis(options.snapshot_every_ms);
     Ok(Some(snapshot::Shared::new(folder, every, partitions)))
+}
+
+/// The last entry of each data partition.
+async fn tails(log: &dyn Log) -> Result<Vec<Offset>, Error> {
+    let mut tails = Vec::with_capacity(log.partitions().into());
+    for partition in 0..log.partitions() {
+        tails.push(log.tail(Partition::Data(partition)).await?);
+    }
+    Ok(tails)
 }
 
 /// Returns once all tasks have ended; those that have leave the list.

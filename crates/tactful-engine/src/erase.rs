@@ -25,17 +25,17 @@ impl Applier {
     }
 
     fn forget(&mut self, subject_id: &str, erased_ms: i64) {
-        let partition = self.store.partition(self.partition);
-        self.snapshots.taker.before_change(partition, subject_id);
-        partition.rows.remove(subject_id);
+        let held = self.store.partition(self.partition).generation();
+        self.snapshots.taker.before_change(&held, subject_id);
+        held.rows.remove(subject_id);
         self.captures.forget(subject_id);
         // Links are few: one look at every row is a matter of milliseconds.
         let names_it = |row: &tactful_core::state::Row| row.links().is_some_and(|links| links.names(subject_id));
-        for chunk in partition.rows.chunks() {
+        for chunk in held.rows.chunks() {
             let linked = chunk.iter().filter(|entry| names_it(entry.value())).map(|entry| entry.key().clone());
             for other in linked.collect::<Vec<_>>() {
-                self.snapshots.taker.before_change(partition, &other);
-                if let Some(mut row) = partition.rows.get_mut(&other) {
+                self.snapshots.taker.before_change(&held, &other);
+                if let Some(mut row) = held.rows.get_mut(&other) {
                     row.value_mut().forget_link(subject_id, erased_ms);
                 }
             }
@@ -49,9 +49,9 @@ impl Applier {
         if missing.is_empty() {
             return;
         }
-        let partition = self.store.partition(self.partition);
+        let held = self.store.partition(self.partition).generation();
         let is_missing = |id: &str| missing.contains(&self.tombstones.key().hash(id));
-        let rows = partition.rows.chunks().iter().flatten();
+        let rows = held.rows.chunks().iter().flatten();
         let mut found: Vec<Box<str>> = Vec::new();
         for entry in rows {
             let named = entry.value().links().into_iter().flat_map(|links| links.statements().map(|(id, ..)| id));

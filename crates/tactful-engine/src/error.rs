@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use tactful_core::decide::FieldError;
 
+use crate::catalog::CatalogProblem;
+
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -11,8 +13,11 @@ pub enum Error {
     #[error("{} field(s) of the request are wrong", .0.len())]
     Invalid(Vec<FieldError>),
     /// The catalogue is wrong; nothing of it was taken.
-    #[error("the catalogue has {} problem(s):\n{}", .0.len(), .0.join("\n"))]
-    Catalog(Vec<String>),
+    #[error("the catalogue has {} problem(s):\n{}", .0.len(), texts(.0).join("\n"))]
+    Catalog(Vec<CatalogProblem>),
+    /// The model in use does not fit the catalogue, of which nothing was taken.
+    #[error("the model in use does not fit this catalogue: {0}; load a model that fits both, or keep what it reads")]
+    Unfit(String),
     /// The model was refused; the old one stays.
     #[error("the model was refused: {0}")]
     Model(String),
@@ -61,6 +66,9 @@ pub enum Error {
         /// The bound.
         most: usize,
     },
+    /// A schema cannot be used by this program.
+    #[error("cannot use the schema: {0}")]
+    Schema(String),
     /// The engine is being shut down.
     #[error("the engine is shutting down")]
     Closed,
@@ -72,10 +80,31 @@ impl Error {
         Self::Invalid(vec![FieldError { field: field.into(), message: message.into(), not_found: true }])
     }
 
+    /// Whether a partition cannot be followed any further.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Log(error) => LogFailure::of(error) == LogFailure::Damaged,
+            // To fold on by another schema than the log says would be wrong in silence.
+            Self::Schema(_) => true,
+            _ => false,
+        }
+    }
+
+    /// A catalogue of the log that cannot be had.
+    pub(crate) fn lost_catalog(why: &str) -> Self {
+        let message = format!("the catalogue in use cannot be read: {why}");
+        let hint = "look after the log's blobs, or put a catalogue into use with a new one".into();
+        Self::Catalog(vec![CatalogProblem { file: "".into(), line: 0, column: 0, message, hint }])
+    }
+
     /// One wrong field.
     pub(crate) fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError { field: field.into(), message: message.into(), not_found: false }])
     }
+}
+
+fn texts(problems: &[CatalogProblem]) -> Vec<String> {
+    problems.iter().map(ToString::to_string).collect()
 }
 
 /// What kind of failure of the log a caller meets.

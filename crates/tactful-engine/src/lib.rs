@@ -4,6 +4,7 @@
 //! It knows neither gRPC nor HTTP: the server converts, this crate decides.
 
 mod applier;
+mod apply;
 pub mod archive;
 mod capture;
 pub mod catalog;
@@ -19,6 +20,8 @@ mod erasures;
 mod error;
 mod export;
 mod fact;
+mod follower;
+mod generation;
 mod housekeeper;
 mod identity;
 mod intake;
@@ -38,6 +41,7 @@ mod store;
 mod token;
 mod tombstones;
 
+pub use apply::{AppliedCatalog, CatalogInUse};
 pub use context::{ConsentLine, CustomerContext, FeatureLine, TimelineEntry};
 pub use decide::{DecideCommand, Decided};
 pub use engine::{Digests, Engine, Readiness};

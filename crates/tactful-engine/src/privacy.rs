@@ -218,7 +218,7 @@ fn held_record(partition: u16, offset: u64, record: Record) -> Option<v1::HeldRe
             matter_id: fact.matter_id,
             ..held
         },
-        Body::Erase(_) => return None,
+        Body::Schema(_) | Body::Erase(_) => return None,
     })
 }
 

@@ -95,6 +95,7 @@ pub(crate) fn body_ms(body: &record::Body) -> i64 {
         record::Body::Consent(consent) => consent.event_ms,
         record::Body::Fact(fact) => fact.event_ms,
         record::Body::Erase(erase) => erase.erased_ms,
+        record::Body::Schema(_) => i64::MAX,
     }
 }
 
@@ -109,6 +110,8 @@ pub(crate) fn time_ms(body: &Body) -> i64 {
         Body::Consent(consent) => consent.event_ms,
         Body::Fact(fact) => fact.event_ms,
         Body::Erase(erase) => erase.erased_ms,
+        // Of no subject: never before anything.
+        Body::Schema(_) => i64::MAX,
     }
 }
 

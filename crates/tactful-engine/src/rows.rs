@@ -61,9 +61,16 @@ impl Rows {
         self.count.fetch_sub(usize::from(before.is_some()), Ordering::Relaxed);
     }
 
-    pub(crate) fn clear(&self) {
-        self.chunks.iter().for_each(DashMap::clear);
-        self.count.store(0, Ordering::Relaxed);
+    /// The same ids with other rows, chunk by chunk.
+    pub(crate) fn map(&self, other: impl Fn(&Row) -> Row) -> Self {
+        let next = Self::new(self.partitions);
+        for (from, to) in self.chunks.iter().zip(&next.chunks) {
+            for entry in from {
+                to.insert(entry.key().clone(), other(entry.value()));
+            }
+        }
+        next.count.store(self.len(), Ordering::Relaxed);
+        next
     }
 
     pub(crate) fn len(&self) -> usize {

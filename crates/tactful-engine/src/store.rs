@@ -1,12 +1,15 @@
-//! Customer rows in memory: for each partition its rows, the names that its interactions use, and how
-//! far its fold has come.
+//! Customer rows in memory: for each partition a generation of rows under one schema, the names that its
+//! interactions use, and how far its fold has come.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
+use arc_swap::{ArcSwap, Guard};
 use tactful_core::hash;
 use tactful_core::state::{CustomerView, Digest, Linked, Names, Row, Schema, digest};
+use tactful_proto::storage::SchemaBody;
 
+use crate::generation::{FoldSchema, Generation, RowRef};
 use crate::links::LinkGraph;
 use crate::rows::Rows;
 
@@ -25,7 +28,10 @@ pub(crate) struct Seen {
 
 /// Rows of one partition.
 pub(crate) struct PartitionRows {
-    pub(crate) rows: Rows,
+    /// The rows with their schema: swapped as a whole by the applier alone, see [`Generation`].
+    generation: ArcSwap<Generation>,
+    /// Version of the schema that the fold reached last.
+    schema_version: AtomicU64,
     pub(crate) names: RwLock<Names>,
     /// Offset of the last record that took effect.
     pub(crate) applied: AtomicU64,
@@ -34,8 +40,9 @@ pub(crate) struct PartitionRows {
 }
 
 impl Store {
-    pub(crate) fn new(partitions: u16) -> Self {
-        let partitions = (0..partitions).map(|_| PartitionRows::new(partitions)).collect();
+    /// No rows yet; `first` is what entries before the first schema record are folded by.
+    pub(crate) fn new(partitions: u16, first: &FoldSchema) -> Self {
+        let partitions = (0..partitions).map(|_| PartitionRows::new(first.clone(), partitions)).collect();
         Self { partitions, links: LinkGraph::new() }
     }
 
@@ -55,8 +62,9 @@ impl Store {
         if let Some(linked) = self.links.customer(subject_id) {
             return self.view_of(schema, &linked, now_ms);
         }
-        let view = match self.of(subject_id).rows.get(subject_id) {
-            Some(row) => CustomerView::read(schema, &[row.value()], now_ms),
+        let generation = self.of(subject_id).generation();
+        let view = match generation.get(schema, subject_id) {
+            Some(row) => CustomerView::read(schema, &[&row], now_ms),
             None => CustomerView::unknown(schema),
         };
         Seen { view, truncated: false }
@@ -65,19 +73,21 @@ impl Store {
     /// Linked rows read as one. They are copied one at a time: while a guard waits for another an applier
     /// could wait for both.
     fn view_of(&self, schema: &Schema, linked: &Linked, now_ms: i64) -> Seen {
-        let row = |id: &str| self.of(id).rows.get(id).map(|row| row.value().clone());
+        let row = |id: &str| self.of(id).generation().get(schema, id).map(RowRef::into_owned);
         let rows: Vec<Row> = linked.ids.iter().filter_map(|id| row(id)).collect();
         let view = CustomerView::read(schema, &rows.iter().collect::<Vec<_>>(), now_ms);
         Seen { view, truncated: linked.truncated }
     }
 
     /// Digest of all rows. Walks everything: for checks, not for the decision path.
-    pub(crate) fn digest(&self, schema: &Schema) -> Digest {
+    /// Each partition by its own schema.
+    pub(crate) fn digest(&self) -> Digest {
         let mut whole = Digest::default();
         for partition in &self.partitions {
+            let generation = partition.generation.load_full();
             partition.read_names(|names| {
-                for entry in partition.rows.chunks().iter().flatten() {
-                    whole += digest(schema, names, entry.key(), entry.value());
+                for entry in generation.rows.chunks().iter().flatten() {
+                    whole += digest(generation.schema(), names, entry.key(), entry.value());
                 }
             });
         }
@@ -86,7 +96,7 @@ impl Store {
 
     /// Whether there is a row of a subject id.
     pub(crate) fn knows(&self, subject_id: &str) -> bool {
-        self.of(subject_id).rows.get(subject_id).is_some()
+        self.of(subject_id).generation().rows.get(subject_id).is_some()
     }
 
     /// The last entry of each partition that took effect.
@@ -96,18 +106,47 @@ impl Store {
 
     /// Number of rows.
     pub(crate) fn customers(&self) -> usize {
-        self.partitions.iter().map(|partition| partition.rows.len()).sum()
+        self.partitions.iter().map(|partition| partition.generation().rows.len()).sum()
     }
 }
 
 impl PartitionRows {
-    fn new(partitions: u16) -> Self {
+    fn new(first: FoldSchema, partitions: u16) -> Self {
         Self {
-            rows: Rows::new(partitions),
+            generation: ArcSwap::from_pointee(Generation::new(first, Rows::new(partitions))),
+            schema_version: AtomicU64::new(0),
             names: RwLock::new(Names::default()),
             applied: AtomicU64::new(0),
             watermark_ms: AtomicI64::new(0),
         }
+    }
+
+    /// The rows as they are now: one atomic load. Not to be held across an await: the one before is freed by
+    /// the applier once nobody looks at it any more.
+    pub(crate) fn generation(&self) -> Guard<Arc<Generation>> {
+        self.generation.load()
+    }
+
+    /// Goes on with other rows, which follow this version of the schema; answers those before. The applier alone
+    /// does this.
+    pub(crate) fn replace(&self, generation: Generation, version: u64) -> Arc<Generation> {
+        let old = self.generation.swap(Arc::new(generation));
+        self.reach_schema(version);
+        old
+    }
+
+    /// The schema of the rows as a record holds it.
+    pub(crate) fn schema_body(&self) -> SchemaBody {
+        self.generation().fold().body(self.schema_version())
+    }
+
+    /// The newest schema that the fold has met; 0 before the first.
+    pub(crate) fn schema_version(&self) -> u64 {
+        self.schema_version.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn reach_schema(&self, version: u64) {
+        self.schema_version.store(version, Ordering::Release);
     }
 
     /// Looks at the names, and within at rows: the lock order is names before rows, as in the

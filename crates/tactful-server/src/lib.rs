@@ -3,6 +3,7 @@
 //! It decides nothing: every answer comes from the engine.
 
 mod admission;
+mod catalog;
 mod convert;
 mod customer;
 mod decision;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tactful_engine::Engine;
 use tactful_proto::FILE_DESCRIPTOR_SET;
+use tactful_proto::v1::catalog_service_server::CatalogServiceServer;
 use tactful_proto::v1::customer_service_server::CustomerServiceServer;
 use tactful_proto::v1::decision_service_server::DecisionServiceServer;
 use tactful_proto::v1::event_service_server::EventServiceServer;
@@ -20,6 +21,7 @@ use tonic::transport::Server as Transport;
 use tonic_health::server::HealthReporter;
 
 use crate::admission::Admission;
+use crate::catalog::Catalogs;
 use crate::customer::Customers;
 use crate::decision::Decisions;
 use crate::event::Events;
@@ -236,6 +238,9 @@ async fn serve_grpc(listener: std::net::TcpListener, shared: Shared) -> Result<(
             CustomerServiceServer::new(Customers { engine: Arc::clone(engine), streams: Arc::clone(streams) })
                 .max_decoding_message_size(bytes),
         )
+        .add_service(
+            CatalogServiceServer::new(Catalogs { engine: Arc::clone(engine) }).max_decoding_message_size(bytes),
+        )
         .add_service(ModelServiceServer::new(Models { engine: Arc::clone(engine) }).max_decoding_message_size(bytes))
         .serve_with_incoming_shutdown(Incoming::new(listener, options.connections_max).into_stream(), stopped)
         .await?;
@@ -251,6 +256,7 @@ async fn report_health(reporter: HealthReporter, engine: Arc<Engine>, draining: 
         "tactful.v1.EventService",
         "tactful.v1.CustomerService",
         "tactful.v1.ModelService",
+        "tactful.v1.CatalogService",
     ];
     for service in services {
         reporter.set_service_status(service, NotServing).await;

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tactful_core::decide::FieldError;
+use tactful_engine::catalog::CatalogProblem;
 use tactful_engine::{Error, LogFailure, archive};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -25,7 +26,8 @@ const MESSAGE_CHARS_MAX: usize = 600;
 pub(crate) fn from_engine(error: &Error) -> Status {
     match error {
         Error::Invalid(fields) => invalid(fields),
-        Error::Catalog(problems) => plain(Code::FailedPrecondition, "CATALOG_REFUSED", &problems.join("\n")),
+        Error::Catalog(problems) => catalog(problems),
+        Error::Unfit(_) => plain(Code::FailedPrecondition, "MODEL_DOES_NOT_FIT", &error.to_string()),
         Error::Model(reason) => plain(Code::FailedPrecondition, "MODEL_REFUSED", reason),
         Error::Log(log) => from_log(LogFailure::of(log), &log.to_string()),
         Error::Record { .. } => plain(Code::DataLoss, "RECORD_UNREADABLE", &error.to_string()),
@@ -36,6 +38,7 @@ pub(crate) fn from_engine(error: &Error) -> Status {
         Error::TooManyErasures { .. } => plain(Code::ResourceExhausted, "TOO_MANY_ERASURES", &error.to_string()),
         Error::Busy => plain(Code::Aborted, "BUSY", &error.to_string()),
         Error::TooManyNodes { .. } => plain(Code::Internal, "TOO_MANY_NODES", &error.to_string()),
+        Error::Schema(_) => plain(Code::InvalidArgument, "SCHEMA_REFUSED", &error.to_string()),
         Error::Closed => plain(Code::Unavailable, "SHUTTING_DOWN", &error.to_string()),
     }
 }
@@ -79,6 +82,29 @@ pub(crate) fn completed(status: Status) -> Status {
     };
     let message = if status.message().is_empty() { "the server has no such method" } else { status.message() };
     plain(code, reason, message)
+}
+
+/// A catalogue that is refused as a whole: what is wrong, each with file, line and column as its field.
+fn catalog(problems: &[CatalogProblem]) -> Status {
+    let mut details = info("CATALOG_REFUSED");
+    for problem in problems.iter().take(VIOLATIONS_MAX) {
+        let text = match problem.hint.as_str() {
+            "" => problem.message.clone(),
+            hint => format!("{} (hint: {hint})", problem.message),
+        };
+        let file = problem.file.display();
+        let place = match problem.line {
+            0 => format!("files[{file}]"),
+            line => format!("files[{file}]:{line}:{}", problem.column),
+        };
+        details.add_bad_request_violation(cut(&place, VIOLATION_CHARS_MAX), cut(&text, VIOLATION_CHARS_MAX));
+    }
+    let first = problems.first().map_or_else(String::new, ToString::to_string).replace('\n', " ");
+    let message = match problems.len() {
+        0 | 1 => format!("the catalogue is refused: {first}"),
+        count => format!("the catalogue is refused with {count} problems, the first is {first}"),
+    };
+    Status::with_error_details(Code::InvalidArgument, cut(&message, MESSAGE_CHARS_MAX), details)
 }
 
 fn invalid(fields: &[FieldError]) -> Status {

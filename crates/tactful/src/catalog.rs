@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde_json::{Value, json};
 use tactful_core::ruleset::Ruleset;
-use tactful_engine::catalog::CatalogProblem;
+use tactful_engine::catalog::{CatalogProblem, Written};
 
 use crate::cli::{CatalogCheckArgs, Global};
 use crate::output::{self, Render};
@@ -16,8 +16,8 @@ use crate::render::value::plural;
 /// Checks the catalogue of a folder; exit code 1 if anything is wrong.
 pub(crate) fn check(global: &Global, args: &CatalogCheckArgs) -> Result<ExitCode> {
     match load(&args.dir) {
-        Ok(ruleset) => {
-            output::show(global.json, &Sound(&ruleset))?;
+        Ok(written) => {
+            output::show(global.json, &Sound(&written.ruleset))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(wrong) => {
@@ -28,7 +28,7 @@ pub(crate) fn check(global: &Global, args: &CatalogCheckArgs) -> Result<ExitCode
 }
 
 /// The compiled catalogue of a folder, or everything that is wrong with it.
-pub(crate) fn load(folder: &Path) -> Result<Ruleset, Wrong> {
+pub(crate) fn load(folder: &Path) -> Result<Written, Wrong> {
     tactful_engine::catalog::load(folder).map_err(|problems| Wrong { folder: folder.into(), problems })
 }
 

@@ -5,9 +5,10 @@ mod args;
 mod value;
 
 pub(crate) use args::{
-    CatalogCheckArgs, ConsentArgs, ConsentWord, ContextArgs, DeadListArgs, DeadRetryArgs, DecideArgs, DemoArgs,
-    EraseArgs, ExplainLevel, ExportDecisionsArgs, ExportFormat, FactArgs, IngestArgs, LinkArgs, LoadArgs, OnError,
-    PrivacyExportArgs, ReceiptArgs, ServeArgs, ShowArgs, TrainArgs, VerifyArgs,
+    CatalogApplyArgs, CatalogCheckArgs, CatalogDiffArgs, ConsentArgs, ConsentWord, ContextArgs, DeadListArgs,
+    DeadRetryArgs, DecideArgs, DemoArgs, EraseArgs, ExplainLevel, ExportDecisionsArgs, ExportFormat, FactArgs,
+    IngestArgs, LinkArgs, LoadArgs, OnError, PrivacyExportArgs, ReceiptArgs, ServeArgs, ShowArgs, TrainArgs,
+    VerifyArgs,
 };
 pub(crate) use value::Assignment;
 
@@ -104,6 +105,12 @@ pub(crate) enum CatalogCommand {
     /// Check a catalogue as a whole; problems are listed with file, line, column and a hint
     #[command(after_help = args::CATALOG_CHECK_EXAMPLES)]
     Check(CatalogCheckArgs),
+    /// Put a catalogue into use on a running server and all that share its log, while decisions go on
+    #[command(after_help = args::CATALOG_APPLY_EXAMPLES)]
+    Apply(CatalogApplyArgs),
+    /// Show what applying a catalogue would change on a running server
+    #[command(after_help = args::CATALOG_DIFF_EXAMPLES)]
+    Diff(CatalogDiffArgs),
 }
 
 /// What to do with a model.
@@ -138,6 +145,7 @@ pub(crate) enum PrivacyCommand {
     #[command(after_help = args::ERASE_EXAMPLES)]
     Erase(EraseArgs),
     /// Show how far an erasure is
+    #[command(after_help = args::RECEIPT_EXAMPLES)]
     Receipt(ReceiptArgs),
     /// Look through every store for what is left of a subject id; ends with 1 if anything is
     #[command(after_help = args::VERIFY_EXAMPLES)]
@@ -188,9 +196,9 @@ mod tests {
             }
         }
         assert_eq!(
-            leaves, 16,
-            "demo, serve, decide, ingest, context, link, unlink, consent, fact, check, train, load, show, decisions, \
-             list, retry"
+            leaves, 22,
+            "demo, serve, decide, ingest, context, link, unlink, consent, fact, check, apply, diff, train, load, show, \
+             decisions, list, retry, export, erase, receipt, verify"
         );
     }
 

@@ -1,6 +1,7 @@
 //! Commands that talk to a running server, and how they reach it. They hold no state and no rule:
 //! what is right or wrong is the server's word, rendered for a human.
 
+pub(crate) mod catalog;
 pub(crate) mod consent;
 pub(crate) mod context;
 pub(crate) mod dead;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use tactful_core::ruleset::Ruleset;
+use tactful_engine::catalog::{Files, Written};
 use tactful_log::{EmbeddedLog, RedisServer};
 
 use crate::cli::{DemoArgs, Global};
@@ -31,7 +31,7 @@ const MARKER: &str = "demo-data";
 pub(crate) fn run(global: &Global, args: &DemoArgs) -> Result<ExitCode> {
     serve::start_logging("warn")?;
     let own = args.catalog.is_none();
-    let ruleset = ruleset(args.catalog.as_deref())?;
+    let written = written(args.catalog.as_deref())?;
     let data_dir = fresh(args.data_dir.as_deref().unwrap_or(Path::new(DATA_DIR)))?;
     let catalog = args.catalog.clone().unwrap_or_else(|| data_dir.join("catalog"));
     if own {
@@ -43,7 +43,7 @@ pub(crate) fn run(global: &Global, args: &DemoArgs) -> Result<ExitCode> {
     settings.server.grpc_listen.set_port(0);
     settings.server.http_listen.set_port(0);
     let background = serve::background()?;
-    let (engine, server) = background.block_on(serve::start(&settings, ruleset))?;
+    let (engine, server) = background.block_on(serve::start(&settings, written))?;
     if engine.readiness().at_start > 0 {
         let text =
             format!("{} holds a log already: give the demo an empty database, as in redis://HOST:PORT/7", args.log);
@@ -74,9 +74,10 @@ fn again(settings: &Settings, redis: Option<&RedisServer>) -> drive::Again {
     drive::Again { before, options }
 }
 
-fn ruleset(folder: Option<&Path>) -> Result<Ruleset> {
+fn written(folder: Option<&Path>) -> Result<Written> {
     let Some(folder) = folder else {
-        return tactful_engine::catalog::compile(&assets::catalog())
+        return Files::new(assets::catalog())
+            .and_then(Files::compile)
             .map_err(|problems| anyhow::anyhow!("the demo's own catalogue is wrong: {}", problems[0]));
     };
     serve::catalog(folder)
@@ -107,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_own_catalogue_compiles_and_the_recipe_parses() {
-        let ruleset = ruleset(None).unwrap();
+        let ruleset = written(None).unwrap().ruleset;
         assert!(ruleset.actions.len() >= 60);
         assert!(tactful_models::Recipe::parse(assets::RECIPE).is_ok());
     }

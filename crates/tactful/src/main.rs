@@ -43,6 +43,8 @@ fn dispatch(global: &Global, command: Command) -> Result<ExitCode> {
         Command::Model(ModelCommand::Load(args)) => block_on(client::model::load(global, &args)),
         Command::Model(ModelCommand::Show(args)) => client::model::show(global, &args),
         Command::Catalog(CatalogCommand::Check(args)) => catalog::check(global, &args),
+        Command::Catalog(CatalogCommand::Apply(args)) => block_on(client::catalog::apply(global, &args)),
+        Command::Catalog(CatalogCommand::Diff(args)) => block_on(client::catalog::diff(global, &args)),
         Command::Privacy(PrivacyCommand::Export(args)) => block_on(client::privacy::export(global, &args)),
         Command::Privacy(PrivacyCommand::Erase(args)) => block_on(client::privacy::erase(global, &args)),
         Command::Privacy(PrivacyCommand::Receipt(args)) => block_on(client::privacy::receipt(global, &args)),

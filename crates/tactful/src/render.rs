@@ -1,6 +1,7 @@
 //! Messages of the API as JSON and as text: one module for each family of messages, each building
 //! both forms. It formats; it neither asks a server nor prints.
 
+pub(crate) mod catalog;
 pub(crate) mod context;
 pub(crate) mod decision;
 pub(crate) mod ingest;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use tactful_core::ruleset::Ruleset;
+use tactful_engine::catalog::Written;
 use tactful_engine::{Engine, archive};
 use tactful_server::{Addresses, Server, StartError, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
@@ -81,8 +81,8 @@ pub(crate) fn run(global: &Global, args: &ServeArgs) -> Result<ExitCode> {
     let settings = loaded.options;
     start_logging(&settings.log_filter)?;
     let mapping = mapping(&settings)?;
-    let ruleset = catalog(&settings.catalog)?;
-    background()?.block_on(serve(global, settings, ruleset, mapping))
+    let catalog = catalog(&settings.catalog)?;
+    background()?.block_on(serve(global, settings, catalog, mapping))
 }
 
 /// The runtime of everything that is not a request: log, appliers, recorder, HTTP.
@@ -105,14 +105,14 @@ fn mapping(settings: &Settings) -> Result<Option<Mapping>> {
 }
 
 /// The compiled catalogue of a folder.
-pub(crate) fn catalog(folder: &std::path::Path) -> Result<Ruleset> {
+pub(crate) fn catalog(folder: &std::path::Path) -> Result<Written> {
     crate::catalog::load(folder).map_err(|wrong| anyhow::anyhow!("{}", wrong.told()))
 }
 
 /// A server with its engine on the log that the settings name.
-pub(crate) async fn start(settings: &Settings, ruleset: Ruleset) -> Result<(Arc<Engine>, Server)> {
+pub(crate) async fn start(settings: &Settings, catalog: Written) -> Result<(Arc<Engine>, Server)> {
     telemetry::metrics();
-    let engine = Engine::start(log::open(settings)?, ruleset, &engine_options(settings)).await?;
+    let engine = Engine::start(log::open(settings)?, catalog, &engine_options(settings)).await?;
     if !settings.model.as_os_str().is_empty() {
         let bytes = std::fs::read(&settings.model)
             .map_err(|error| Usage(format!("cannot read model {}: {error}", settings.model.display())))?;
@@ -143,10 +143,10 @@ fn unbound(error: StartError) -> anyhow::Error {
     }
 }
 
-async fn serve(global: &Global, settings: Settings, ruleset: Ruleset, mapping: Option<Mapping>) -> Result<ExitCode> {
+async fn serve(global: &Global, settings: Settings, catalog: Written, mapping: Option<Mapping>) -> Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let (engine, server) = start(&settings, ruleset).await?;
+    let (engine, server) = start(&settings, catalog).await?;
     engine.start_archiver(archive(&settings));
     warn_if_open(server.addresses());
     tokio::select! {

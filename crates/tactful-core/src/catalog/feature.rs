@@ -158,6 +158,9 @@ pub struct ContextDef {
     pub vocabulary: Vec<String>,
 }
 
+/// The purpose that is always there and always allowed.
+pub const SERVICE: &str = "service";
+
 pub(super) fn service() -> String {
-    "service".into()
+    SERVICE.into()
 }

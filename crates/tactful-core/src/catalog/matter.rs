@@ -43,10 +43,17 @@ pub struct MatterDef {
     pub session_gap: Duration,
 }
 
+impl MatterDef {
+    /// Window of confirmation unless a definition names one.
+    pub const CONFIRM_AFTER: Duration = Duration::from_seconds(7 * 86_400);
+    /// Silence that ends a session unless a definition names one.
+    pub const SESSION_GAP: Duration = Duration::from_seconds(86_400);
+}
+
 fn week() -> Duration {
-    Duration::from_seconds(7 * 86_400)
+    MatterDef::CONFIRM_AFTER
 }
 
 fn day() -> Duration {
-    Duration::from_seconds(86_400)
+    MatterDef::SESSION_GAP
 }

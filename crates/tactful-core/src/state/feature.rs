@@ -36,6 +36,8 @@ pub struct Feature {
     pub(crate) lateness_ms: Option<i64>,
     /// First slot in the row.
     pub(crate) offset: usize,
+    /// Hash of what its slots depend on: two features that share it fold alike.
+    pub(crate) stored_form: u64,
 }
 
 /// From what a feature is derived; names of events, pages and screens are folded.
@@ -159,6 +161,7 @@ pub(crate) fn compile(def: &FeatureDef, purposes: &[String], actions: &[&str], a
         filter: def.filter.iter().map(|(key, text)| Condition::new(key, text)).collect(),
         lateness_ms: def.lateness.map(|lateness| i64::from(lateness.seconds()) * 1_000),
         offset: 0,
+        stored_form: 0,
     })
 }
 

@@ -11,8 +11,8 @@ use crate::catalog::OutcomeName;
 use crate::hash;
 
 /// 2001-09-09, in Unix seconds.
-const START_S: i64 = 1_000_000_000;
-const SPAN_S: i64 = 900;
+pub(super) const START_S: i64 = 1_000_000_000;
+pub(super) const SPAN_S: i64 = 900;
 const TRACKS: [&str; 9] = [
     "Order Completed",
     " order completed ",
@@ -78,11 +78,11 @@ fn given() -> impl Strategy<Value = Given> {
     })
 }
 
-fn entries() -> impl Strategy<Value = Vec<Given>> {
+pub(super) fn entries() -> impl Strategy<Value = Vec<Given>> {
     prop::collection::vec(given(), 0..40)
 }
 
-fn fed<'a>(schema: &Schema, entries: impl IntoIterator<Item = &'a Given>) -> (Names, Row) {
+pub(super) fn fed<'a>(schema: &Schema, entries: impl IntoIterator<Item = &'a Given>) -> (Names, Row) {
     let (mut names, mut row) = (Names::new(), Row::new(schema));
     for entry in entries {
         entry.apply(schema, &mut names, &mut row);

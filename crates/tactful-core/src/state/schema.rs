@@ -2,7 +2,9 @@
 //!
 //! It knows which features and matters an event drives, where slots lie, and which fields come
 //! after the features. It reads nothing else of the catalogue: rules, actions and placements are
-//! not its business.
+//! not its business. Its fold part has a [`Definition`], from which it can be compiled again.
+
+mod definition;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -17,14 +19,15 @@ use super::matter::{MatterType, event_lists};
 use super::matters::TransitionKind;
 use super::names::TextMap;
 use super::view::CONTACT_FIELDS;
-use crate::catalog::{Catalog, ContextType, Duration, MatterDef, OutcomeName, Problem, PurposeDefault};
+use crate::catalog::{Catalog, ContextType, Duration, MatterDef, OutcomeName, Problem, PurposeDefault, SERVICE};
 use crate::hash;
 use crate::layout::{Field, FieldKind};
 use crate::limits::{FACTS_MAX, FEATURES_MAX, FIELDS_MAX, PURPOSES_MAX, SLOTS_MAX, TEXT_BYTES_MAX, VOCABULARY_MAX};
 
-const SERVICE: &str = "service";
+pub use definition::Definition;
+
 /// Changes whenever the same schema would fold or store differently.
-const FOLD_VERSION: u64 = 1;
+const FOLD_VERSION: u64 = 2;
 
 /// What the fold and the views of customers depend on.
 #[derive(Clone, Debug)]
@@ -67,9 +70,25 @@ impl Schema {
     /// # Errors
     /// Everything that is wrong with them.
     pub fn compile(catalog: &Catalog) -> Result<Self, Vec<Problem>> {
+        let actions: Vec<_> = catalog.action.iter().map(|action| action.id.as_str()).collect();
+        Self::build(catalog, &actions)
+    }
+
+    /// Compiles what a log says of its fold. What is only read has its defaults.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn of(definition: &Definition) -> Result<Self, Vec<Problem>> {
+        let catalog =
+            Catalog { feature: definition.feature.clone(), matter: definition.matter.clone(), ..Catalog::default() };
+        let actions: Vec<_> = definition.feature.iter().filter_map(|feature| feature.action.as_deref()).collect();
+        Self::build(&catalog, &actions)
+    }
+
+    fn build(catalog: &Catalog, actions: &[&str]) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let (purposes, default_purposes) = compile_purposes(catalog, &mut problems);
-        let mut features = compile_features(catalog, &purposes, &mut problems);
+        let mut features = compile_features(catalog, &purposes, actions, &mut problems);
         let matter_types = compile_matters(catalog, &mut problems);
         let facts = compile_facts(catalog, &purposes, &mut problems);
         let slot_count = place(&mut features);
@@ -263,19 +282,23 @@ fn compile_purposes(catalog: &Catalog, problems: &mut Vec<Problem>) -> (Vec<Stri
     (purposes, allowed)
 }
 
-fn compile_features(catalog: &Catalog, purposes: &[String], problems: &mut Vec<Problem>) -> Vec<Feature> {
+fn compile_features(
+    catalog: &Catalog,
+    purposes: &[String],
+    actions: &[&str],
+    problems: &mut Vec<Problem>,
+) -> Vec<Feature> {
     let count = catalog.feature.len();
     if count > FEATURES_MAX {
         refuse_list(problems, "feature", format!("{count} features, at most {FEATURES_MAX} are allowed"));
         return Vec::new();
     }
-    let actions: Vec<_> = catalog.action.iter().map(|action| action.id.as_str()).collect();
     let mut taken = BTreeSet::new();
     let mut features = Vec::new();
     for (index, def) in catalog.feature.iter().enumerate() {
         let mut at = At { problems, list: "feature", index };
         at.unique("name", &def.name, &mut taken);
-        features.extend(feature::compile(def, purposes, &actions, &mut at));
+        features.extend(feature::compile(def, purposes, actions, &mut at));
     }
     features
 }
@@ -364,10 +387,11 @@ fn check_event_lists(def: &MatterDef, at: &mut At<'_>) {
     }
 }
 
-/// Gives each feature its slots; returns how many there are.
+/// Gives each feature its slots and says what they depend on; returns how many slots there are.
 fn place(features: &mut [Feature]) -> usize {
     features.iter_mut().fold(0, |offset, feature| {
         feature.offset = offset;
+        feature.stored_form = stored_form(feature);
         offset + feature.rule.width()
     })
 }
@@ -375,26 +399,7 @@ fn place(features: &mut [Feature]) -> usize {
 fn fold_hash(features: &[Feature], matters: &[MatterDef]) -> u64 {
     let mut bytes = Canonical::default();
     bytes.number(FOLD_VERSION);
-    for feature in features {
-        bytes.text("feature");
-        bytes.text(&feature.name);
-        bytes.text(&feature.rule.stored());
-        bytes.text(&format!("{:?}", feature.source));
-        match &feature.input.from {
-            From::Nothing => bytes.text("nothing"),
-            From::Own => bytes.text("own"),
-            From::Property(property) => bytes.text(&format!("property {property}")),
-        }
-        bytes.text(feature.kind.name());
-        if let FieldKind::Category(words) = &feature.kind {
-            words.iter().for_each(|word| bytes.text(word));
-        }
-        for condition in &feature.filter {
-            bytes.text(&condition.key);
-            bytes.text(&condition.text);
-        }
-        bytes.number(feature.lateness_ms.unwrap_or(-1) as u64);
-    }
+    features.iter().for_each(|feature| write_feature(feature, &mut bytes));
     for matter in matters {
         bytes.text("matter");
         bytes.text(&matter.kind);
@@ -405,6 +410,34 @@ fn fold_hash(features: &[Feature], matters: &[MatterDef]) -> u64 {
         }
     }
     hash::content(bytes.as_bytes())
+}
+
+/// What the slots of a feature depend on, its name included.
+fn stored_form(feature: &Feature) -> u64 {
+    let mut bytes = Canonical::default();
+    write_feature(feature, &mut bytes);
+    hash::content(bytes.as_bytes())
+}
+
+fn write_feature(feature: &Feature, bytes: &mut Canonical) {
+    bytes.text("feature");
+    bytes.text(&feature.name);
+    bytes.text(&feature.rule.stored());
+    bytes.text(&format!("{:?}", feature.source));
+    match &feature.input.from {
+        From::Nothing => bytes.text("nothing"),
+        From::Own => bytes.text("own"),
+        From::Property(property) => bytes.text(&format!("property {property}")),
+    }
+    bytes.text(feature.kind.name());
+    if let FieldKind::Category(words) = &feature.kind {
+        words.iter().for_each(|word| bytes.text(word));
+    }
+    for condition in &feature.filter {
+        bytes.text(&condition.key);
+        bytes.text(&condition.text);
+    }
+    bytes.number(feature.lateness_ms.unwrap_or(-1) as u64);
 }
 
 #[cfg(test)]

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use metrics::counter;
 use tactful_core::hash;
-use tactful_core::state::{DedupImage, Names, Reader, STATE_FORMAT, Schema, decode_row};
+use tactful_core::state::{DedupImage, Names, Reader, STATE_FORMAT, decode_row};
 use tactful_log::{Error as LogError, Log, Offset, Partition};
 use tactful_proto::storage::{Record, SnapshotHeader, Tombstone};
 use tokio::sync::Semaphore;
 
 use super::file::{self, Kind};
 use super::folder;
+use crate::generation::{FoldSchema, Generation};
 use crate::rows::Rows;
 use crate::store::Store;
 
@@ -41,12 +42,11 @@ pub(crate) async fn restore(
     places: &Places<'_>,
     log: &dyn Log,
     store: &Arc<Store>,
-    schema: &Arc<Schema>,
     partition: u16,
 ) -> Result<Option<Restored>, LogError> {
     // It is never closed.
     let _turn = places.loading.acquire().await;
-    let finder = Finder { log, store, schema, partition };
+    let finder = Finder { log, store, partition };
     if let Some(folder) = &places.own
         && let Some(restored) = finder.newest(folder, true).await?
     {
@@ -68,7 +68,6 @@ pub(crate) async fn restore(
 struct Finder<'a> {
     log: &'a dyn Log,
     store: &'a Arc<Store>,
-    schema: &'a Arc<Schema>,
     partition: u16,
 }
 
@@ -115,8 +114,10 @@ impl Finder<'_> {
         if header.epoch != self.log.epoch() {
             return Ok(Some("it is of another log"));
         }
-        if header.state_format != STATE_FORMAT || header.schema_hash != self.schema.hash() {
-            return Ok(Some("its rows follow another schema"));
+        let schema = header.schema.as_ref().and_then(|body| FoldSchema::from_record(body).ok());
+        let compiles_alike = schema.is_some_and(|schema| schema.hash() == header.schema_hash);
+        if header.state_format != STATE_FORMAT || !compiles_alike {
+            return Ok(Some("this program keeps such rows in another form"));
         }
         let partition = Partition::Data(self.partition);
         if self.log.tail(partition).await? < header.offset {
@@ -135,12 +136,17 @@ impl Finder<'_> {
     }
 
     async fn put_in_place(&self, candidate: Candidate) -> Result<Restored, &'static str> {
-        let (store, schema, partition) = (Arc::clone(self.store), Arc::clone(self.schema), self.partition);
+        let (store, partition) = (Arc::clone(self.store), self.partition);
+        let partitions = self.log.partitions();
         blocking(move || {
-            let rows = &store.partition(partition).rows;
-            let restored = fill(&candidate, &schema, rows, |names| store.partition(partition).put_names(names))
-                .inspect_err(|_| rows.clear())?;
-            store.links.learn_rows(rows);
+            let body = candidate.header.schema.as_ref().ok_or("it names no schema")?;
+            let schema = FoldSchema::from_record(body).map_err(|_| "its schema cannot be read")?;
+            let generation = Generation::new(schema, Rows::new(partitions));
+            let (restored, names) = fill(&candidate, &generation)?;
+            store.links.learn_rows(&generation.rows);
+            let partition = store.partition(partition);
+            partition.put_names(names);
+            partition.replace(generation, body.version);
             Ok(restored)
         })
         .await
@@ -166,12 +172,8 @@ fn read(path: &std::path::Path) -> Result<Candidate, &'static str> {
 }
 
 /// Fills empty rows with what a file holds.
-fn fill(
-    candidate: &Candidate,
-    schema: &Schema,
-    rows: &Rows,
-    put_names: impl FnOnce(Names),
-) -> Result<Restored, &'static str> {
+fn fill(candidate: &Candidate, generation: &Generation) -> Result<(Restored, Names), &'static str> {
+    let (schema, rows) = (generation.schema(), &generation.rows);
     let malformed = "its checksums hold, yet its content cannot be read";
     let read = file::read(&candidate.bytes)?;
     let (mut dedup, mut names, mut count) = (None, Vec::new(), 0);
@@ -193,14 +195,15 @@ fn fill(
     if count != read.rows || count != rows.len() as u64 {
         return Err("it holds another number of rows than it says");
     }
-    put_names(Names::decode(&mut names).map_err(|_| malformed)?);
+    let names = Names::decode(&mut names).map_err(|_| malformed)?;
     let header = read.header;
-    Ok(Restored {
+    let restored = Restored {
         offset: header.offset,
         dedup: dedup.ok_or(malformed)?,
         watermark_ms: header.watermark_ms,
         waiting: header.waiting,
         anchor: header.anchor,
         tombstones: header.tombstones,
-    })
+    };
+    Ok((restored, names))
 }

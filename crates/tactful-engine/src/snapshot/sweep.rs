@@ -2,13 +2,14 @@
 //! change to one that is not out yet. It belongs to the applier, which alone changes rows.
 
 use std::collections::HashSet;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use foldhash::fast::RandomState;
 use tactful_core::state::{DedupImage, NamesPlace, encode_row};
 use tactful_proto::storage::SnapshotHeader;
 
 use super::file::Kind;
+use crate::generation::Generation;
 use crate::store::PartitionRows;
 
 /// Names written at once.
@@ -20,6 +21,8 @@ const WAITING_BYTES_MAX: usize = 256 << 20;
 pub(crate) struct Beginning {
     pub(crate) header: SnapshotHeader,
     pub(crate) dedup: DedupImage,
+    /// The rows: after a switch to another schema these stay as they are.
+    pub(crate) generation: Arc<Generation>,
 }
 
 /// A piece of the file.
@@ -35,6 +38,8 @@ pub(super) enum Piece {
 /// One snapshot on its way out.
 pub(super) struct Sweep {
     next: Next,
+    /// Until all chunks are out.
+    generation: Option<Arc<Generation>>,
     /// Changed since the beginning while their chunk was not out yet: they are.
     changed: HashSet<Box<str>, RandomState>,
     block: Vec<u8>,
@@ -51,8 +56,9 @@ enum Next {
 }
 
 impl Sweep {
-    pub(super) fn new(dedup: DedupImage) -> Self {
-        Self { next: Next::Dedup(dedup), changed: HashSet::default(), block: Vec::new(), rows: 0 }
+    pub(super) fn new(dedup: DedupImage, generation: Arc<Generation>) -> Self {
+        let (next, generation) = (Next::Dedup(dedup), Some(generation));
+        Self { next, generation, changed: HashSet::default(), block: Vec::new(), rows: 0 }
     }
 
     /// The next piece; none once all are out. One short slice of work.
@@ -62,7 +68,7 @@ impl Sweep {
                 self.next = Next::Chunk(0);
                 Some(Piece::Dedup(dedup))
             }
-            Next::Chunk(index) => Some(self.chunk(partition, index)),
+            Next::Chunk(index) => self.chunk(index),
             Next::Names(place) => {
                 let mut block = Vec::new();
                 let names = partition.names.read().unwrap_or_else(PoisonError::into_inner);
@@ -74,30 +80,33 @@ impl Sweep {
         }
     }
 
-    fn chunk(&mut self, partition: &PartitionRows, index: usize) -> Piece {
-        let chunks = partition.rows.chunks();
+    fn chunk(&mut self, index: usize) -> Option<Piece> {
+        let generation = self.generation.take()?;
+        let chunks = generation.rows.chunks();
         let unchanged = chunks[index].iter().filter(|entry| !self.changed.contains(entry.key()));
         for entry in unchanged {
             encode_row(entry.key(), entry.value(), &mut self.block);
             self.rows += 1;
         }
         self.next = if index + 1 < chunks.len() { Next::Chunk(index + 1) } else { Next::Names(NamesPlace::default()) };
+        self.generation = Some(generation).filter(|_| matches!(self.next, Next::Chunk(_)));
         // The next chunk is about as large.
         let room = Vec::with_capacity(self.block.len());
-        Piece::Block(Kind::Rows, std::mem::replace(&mut self.block, room))
+        Some(Piece::Block(Kind::Rows, std::mem::replace(&mut self.block, room)))
     }
 
-    /// Is called before a row changes.
-    pub(super) fn before_change(&mut self, partition: &PartitionRows, subject_id: &str) {
+    /// Is called before a row of a generation changes.
+    pub(super) fn before_change(&mut self, changing: &Arc<Generation>, subject_id: &str) {
+        let Some(generation) = self.generation.as_ref().filter(|own| Arc::ptr_eq(own, changing)) else { return };
         let first_not_out = match self.next {
             Next::Dedup(_) => 0,
             Next::Chunk(index) => index,
             Next::Names(_) | Next::End | Next::Nothing => return,
         };
-        if partition.rows.chunk_of(subject_id) < first_not_out || !self.changed.insert(subject_id.into()) {
+        if generation.rows.chunk_of(subject_id) < first_not_out || !self.changed.insert(subject_id.into()) {
             return;
         }
-        if let Some(row) = partition.rows.get(subject_id) {
+        if let Some(row) = generation.rows.get(subject_id) {
             encode_row(subject_id, row.value(), &mut self.block);
             self.rows += 1;
         }
@@ -111,7 +120,13 @@ impl Sweep {
     /// Gives the rest up.
     pub(super) fn abandon(&mut self) {
         self.next = Next::Nothing;
+        self.generation = None;
         self.block = Vec::new();
+    }
+
+    /// Whether rows of the beginning are still needed.
+    pub(super) fn holds_rows(&self) -> bool {
+        self.generation.is_some()
     }
 
     /// Whether all pieces are out.

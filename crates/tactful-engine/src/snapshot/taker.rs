@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use super::file::Writer;
 use super::folder::Folder;
 use super::sweep::{Beginning, Piece, Sweep};
+use crate::generation::Generation;
 use crate::store::PartitionRows;
 
 /// Pieces that may wait for the disk.
@@ -202,10 +203,15 @@ impl Taker {
     }
 
     /// Is called before a row changes.
-    pub(crate) fn before_change(&mut self, partition: &PartitionRows, subject_id: &str) {
+    pub(crate) fn before_change(&mut self, rows: &Arc<Generation>, subject_id: &str) {
         if let Some(running) = &mut self.running {
-            running.sweep.before_change(partition, subject_id);
+            running.sweep.before_change(rows, subject_id);
         }
+    }
+
+    /// Whether a snapshot still needs the rows that it began with.
+    pub(crate) fn holds_rows(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.sweep.holds_rows())
     }
 
     /// Takes one at once if there is anything new, and waits until it is whole.
@@ -264,7 +270,8 @@ impl Taker {
             }
             return;
         }
-        let is_due = applied > self.last.0 && self.due(shared, applied, partition.rows.len() as u64) <= now;
+        let rows = partition.generation().rows.len() as u64;
+        let is_due = applied > self.last.0 && self.due(shared, applied, rows) <= now;
         if (is_called || is_due || is_required)
             && now >= self.pause_until
             && let Some(turn) = turn.or_else(|| Arc::clone(&shared.turn).try_acquire_owned().ok())
@@ -278,7 +285,7 @@ impl Taker {
         let call = *shared.called.borrow();
         let job = Job { shared: Arc::clone(shared), partition: self.partition, header: beginning.header, call };
         let writer = tokio::task::spawn_blocking(move || job.write(to_write));
-        let sweep = Sweep::new(beginning.dedup);
+        let sweep = Sweep::new(beginning.dedup, beginning.generation);
         self.running = Some(Running { sweep, offset, call, pieces: Some(pieces), writer, _turn: turn });
     }
 

@@ -151,7 +151,7 @@ async fn a_crash_before_the_capture_is_mended_exactly_once() {
         settle(&engine).await;
         check(&engine).await;
         let entries = log.read(Partition::Data(hash::partition(subject, 4)), 0, 100).await.unwrap();
-        assert_eq!(entries.len(), 4, "event, external decision, captured form, order");
+        assert_eq!(entries.len(), 5, "schema, event, external decision, captured form, order");
         engine.close(crate::fixture::PATIENCE).await;
     }
 
@@ -175,7 +175,7 @@ async fn a_captured_form_that_came_twice_is_exported_once() {
     // A retried append that had come through after all.
     let partition = Partition::Data(hash::partition("customer:1", 4));
     let entries = running.log.read(partition, 0, 100).await.unwrap();
-    assert_eq!(entries.len(), 3);
+    assert_eq!(entries.len(), 4, "the schema, and three of the customer");
     running.log.append(entries.into_iter().map(|entry| (partition, entry.payload)).collect()).await.unwrap();
     settle(&running.engine).await;
     assert_eq!(export(&running.engine).await.len(), 2);

@@ -118,7 +118,7 @@ async fn before_the_replay_is_done_decisions_are_flagged() {
     log.stall_reads(true);
     let engine = Engine::start(log.clone(), ruleset(), &options).await.unwrap();
     let readiness = engine.readiness();
-    assert_eq!((readiness.applied, readiness.at_start, readiness.caught_up), (0, 1, false));
+    assert_eq!((readiness.applied, readiness.at_start, readiness.caught_up), (0, 4 + 1, false));
     let early = decide(&engine, "customer:1");
     assert_eq!(early.degraded, ["REPLAYING"]);
     log.stall_reads(false);

@@ -17,7 +17,8 @@ use tactful_proto::v1::value::Kind;
 
 use crate::faulty::FaultyLog;
 
-const CATALOG: &str = r#"
+/// The catalogue of these tests as text.
+pub(crate) const CATALOG: &str = r#"
 company = "Test"
 [[channel]]
 id = "web"

@@ -4,6 +4,7 @@
 
 mod archive;
 mod artifacts;
+mod catalogs;
 mod concurrency;
 mod consent;
 mod decisions;
@@ -16,5 +17,6 @@ mod fixture;
 mod identity;
 mod models;
 mod positions;
+mod schema;
 mod snapshots;
 mod state;

@@ -9,7 +9,8 @@ use tactful_engine::{Digests, Engine, LinkCommand, Options};
 use tactful_log::{Log, Partition};
 
 use crate::fixture::{
-    PATIENCE, aged, decide, export, feature, ingest, item, now_s, open, order, ruleset, settle, start_with, tracked,
+    CATALOG, PATIENCE, aged, decide, export, feature, ingest, item, now_s, open, order, ruleset, settle, start_with,
+    tracked,
 };
 
 /// A log and a folder for snapshots beside it.
@@ -275,6 +276,34 @@ async fn decisions_made_elsewhere_that_wait_for_their_record_are_in_a_snapshot()
     stop(log, engine).await;
     let (log, engine) = place.start().await;
     assert_eq!(export(&engine).await.len(), 8, "each once");
+    stop(log, engine).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_holds_its_schema_and_stands_switches_in_its_midst() {
+    let place = Place::new();
+    let (log, engine) = place.start().await;
+    live(&engine, 0).await;
+    for round in 1..6 {
+        // Every second time `orders` is made of something else.
+        let lateness = if round % 2 == 0 { "" } else { "lateness = \"2h\"\n" };
+        let text = CATALOG.replace("name = \"orders\"\n", &format!("name = \"orders\"\n{lateness}"));
+        let snapshots = engine.take_snapshots();
+        let applied = engine.apply_catalog(vec![("test.toml".into(), text)], "", false);
+        let (_, applied) = tokio::join!(snapshots, applied);
+        assert!(applied.unwrap().schema_changed, "{round}");
+        live(&engine, round).await;
+    }
+    engine.take_snapshots().await;
+    live(&engine, 6).await;
+    let before = engine.digests();
+    stop(log, engine).await;
+    assert_eq!(place.replayed().await, before);
+    // The newest of each partition fits, though its schema is not that of the node's files.
+    let log = place.log();
+    trim(&place, &log).await;
+    let engine = start_with(&log, &place.options()).await;
+    assert_eq!(engine.digests(), before);
     stop(log, engine).await;
 }
 

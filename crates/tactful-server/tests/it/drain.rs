@@ -46,7 +46,7 @@ async fn health_follows_replay_and_drain() {
     }
     assert_eq!(health.check(asked("no.such.Service")).await.unwrap_err().code(), Code::NotFound);
     let (code, text) = get(addresses.http, "/readyz").await;
-    assert!(code == 503 && text.contains("replaying: 0 of 1 records"), "{text}");
+    assert!(code == 503 && text.contains("replaying: 0 of 5 records"), "{text}");
     let mut decisions = v1::decision_service_client::DecisionServiceClient::new(channel);
     let early = decisions.decide(ask("customer:1")).await.unwrap().into_inner();
     assert_eq!(early.degraded_reasons, ["REPLAYING"]);

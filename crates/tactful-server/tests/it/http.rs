@@ -49,7 +49,7 @@ async fn the_pages_tell_how_it_is() {
     let digests = served.engine.digests();
     let (code, text) = get(http, "/digest").await;
     let expected = format!(
-        "{{\"content\":\"{:016x}\",\"state\":\"{:016x}\",\"records\":2,\"customers\":1}}\n",
+        "{{\"content\":\"{:016x}\",\"state\":\"{:016x}\",\"records\":6,\"customers\":1}}\n",
         digests.content, digests.state
     );
     assert_eq!((code, text), (200, expected));

@@ -5,6 +5,7 @@
 #[path = "../../../tactful-engine/tests/it/artifacts.rs"]
 mod artifacts;
 mod calls;
+mod catalogs;
 mod consent;
 mod drain;
 mod errors;

@@ -339,6 +339,42 @@ pub(crate) struct CatalogCheckArgs {
     pub(crate) dir: PathBuf,
 }
 
+pub(super) const CATALOG_APPLY_EXAMPLES: &str = "\
+Examples:
+  tactful catalog apply
+  tactful catalog apply path/to/catalog --note summer
+  tactful catalog apply path/to/catalog --dry-run --json
+
+A catalogue that is wrong, or that the model in use does not fit, is refused as a whole: the old one stays.
+A feature that is made of something else than before starts empty; all others keep what they hold.";
+
+/// Options of `catalog apply`.
+#[derive(Args, Debug)]
+pub(crate) struct CatalogApplyArgs {
+    /// Directory of the catalogue
+    #[arg(value_name = "DIR", default_value = "catalog")]
+    pub(crate) dir: PathBuf,
+    /// Why, for the audit trail
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) note: String,
+    /// Only check it, and show what would change
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+pub(super) const CATALOG_DIFF_EXAMPLES: &str = "\
+Examples:
+  tactful catalog diff
+  tactful catalog diff path/to/catalog --json";
+
+/// Options of `catalog diff`.
+#[derive(Args, Debug)]
+pub(crate) struct CatalogDiffArgs {
+    /// Directory of the catalogue
+    #[arg(value_name = "DIR", default_value = "catalog")]
+    pub(crate) dir: PathBuf,
+}
+
 pub(super) const TRAIN_EXAMPLES: &str = "\
 Examples:
   tactful model train models/acceptance.toml
@@ -519,5 +555,7 @@ pub(super) const PRIVACY_EXPORT_EXAMPLES: &str = "Examples:
 pub(super) const ERASE_EXAMPLES: &str = "Examples:
   tactful privacy erase customer:42 --yes
   tactful privacy erase customer:42 --yes --wait --json > receipt.json";
+pub(super) const RECEIPT_EXAMPLES: &str = "Examples:
+  tactful privacy receipt 0b2f6c1e-5a1d-4c3b-9b7e-2f1d8c6a4e10";
 pub(super) const VERIFY_EXAMPLES: &str = "Examples:
   tactful privacy verify customer:42";

@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(Left(clean).text(), "nothing is left\nlooked through: archive\n");
         let remnants = vec![Remnant { store: "archive".into(), count: 3 }];
         let left = Left(VerifyErasedResponse { remnants, stores: vec!["archive".into()] });
-        assert!(left.text().contains("archive  3"), "{}", left.text());
+        assert!(left.text().contains("archive      3"), "{}", left.text());
         assert_eq!(left.json()["remnants"][0]["count"], 3);
     }
 }

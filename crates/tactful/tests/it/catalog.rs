@@ -1,4 +1,4 @@
-//! `tactful catalog check` and `serve` on catalogues that are sound, broken or absent.
+//! `tactful catalog check | apply | diff` and `serve` on catalogues that are sound, broken or absent.
 
 use std::{fs, path::Path};
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     assert_told, done, failed, json,
     process::Call,
-    server::{Home, Setup},
+    server::{Home, Server, Setup},
     shipped_catalog, stderr, stdout, tactful,
 };
 
@@ -203,4 +203,64 @@ treatment = [{ channel = "till", content = { text = "Ask us for the loyalty card
     server.take(&bought.repeat(2));
     assert_eq!(shown(&server)["actions"][0]["action_id"], "loyalty_card");
     assert_eq!(json(&server.run(&["context", "anna", "--json"]))["features"][0]["value"], json!(2.0));
+}
+
+#[test]
+fn a_catalogue_is_compared_applied_and_kept_by_a_restart_with_older_files() {
+    let home = Home::new();
+    let server = Server::start(&home);
+    server
+        .take("{\"type\":\"track\",\"userId\":\"c1\",\"event\":\"Product Activated\",\"properties\":{\"price\":5}}\n");
+    let value = |server: &Server, name: &str| {
+        let context = json(&server.run(&["context", "c1", "--json"]));
+        let features = context["features"].as_array().unwrap().clone();
+        features.iter().find(|feature| feature["name"] == name).and_then(|feature| feature["value"].as_f64())
+    };
+    let shipped = shipped_catalog();
+    assert_eq!(done(&server.run(&["catalog", "diff", shipped.to_str().unwrap()])), "no differences\n");
+    // One feature more, one made of something else, one action without its place.
+    let folder = broken(&home, "features.toml", "name = \"purchases\"", "name = \"purchases\"\nlateness = \"1h\"");
+    let path = Path::new(&folder).join("features.toml");
+    let more = "\n[[feature]]\nname = \"visits\"\naggregate = \"count\"\npage = \"*\"\n";
+    fs::write(&path, fs::read_to_string(&path).unwrap() + more).unwrap();
+    let told = done(&server.run(&["catalog", "diff", &folder]));
+    assert_told(&told, &["~ feature purchases  starts empty", "+ feature visits\n", "1 feature from empty"]);
+    let dry = json(&server.run(&["catalog", "apply", &folder, "--dry-run", "--json"]));
+    assert_eq!((&dry["applied"], &dry["dry_run"], &dry["schema_changed"]), (&json!(false), &json!(true), &json!(true)));
+    assert_eq!(value(&server, "purchases"), Some(1.0));
+    let applied = done(&server.run(&["catalog", "apply", &folder, "--note", "visits count"]));
+    assert_told(&applied, &["+ feature visits\n", "decides now, ruleset "]);
+    assert_eq!((value(&server, "purchases"), value(&server, "visits")), (Some(0.0), Some(0.0)));
+    assert_told(&done(&server.run(&["catalog", "apply", &folder])), &["was in use already"]);
+    let digest = server.digest();
+    server.stop();
+
+    let server = Server::start(&home);
+    assert_eq!((value(&server, "visits"), server.digest()), (Some(0.0), digest));
+    let warned = server.logged();
+    assert_told(&warned, &["WARN", "older than the one in use", "tactful catalog apply"]);
+    assert_told(&done(&server.run(&["catalog", "diff", shipped.to_str().unwrap()])), &["- feature visits\n"]);
+    done(&server.run(&["catalog", "apply", shipped.to_str().unwrap()]));
+    assert_eq!(value(&server, "visits"), None);
+    server.stop();
+}
+
+#[test]
+fn a_broken_catalogue_is_told_as_check_tells_it_and_nothing_is_applied() {
+    let home = Home::new();
+    let server = Server::start(&home);
+    let folder = broken(&home, "placements.toml", "channel = \"web\"", "channel = \"wbe\"");
+    let checked = tactful(&["catalog", "check", &folder]);
+    assert_eq!(checked.status.code(), Some(1));
+    for command in ["apply", "diff"] {
+        let output = server.run(&["catalog", command, &folder]);
+        assert_eq!((output.status.code(), stdout(&output)), (Some(1), stdout(&checked)), "{command}");
+        assert_eq!(json(&server.run(&["catalog", command, &folder, "--json"]))["ok"], false);
+    }
+    let shipped = shipped_catalog();
+    assert_eq!(done(&server.run(&["catalog", "diff", shipped.to_str().unwrap()])), "no differences\n");
+    // A server that is not there is no reason to call the catalogue wrong.
+    server.stop();
+    let output = tactful(&["catalog", "apply", shipped.to_str().unwrap(), "--server", "http://127.0.0.1:1"]);
+    assert_told(&failed(1, &output), &["cannot reach http://127.0.0.1:1"]);
 }

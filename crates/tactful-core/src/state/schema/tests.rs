@@ -244,3 +244,46 @@ fn the_hash_changes_with_the_fold_and_not_with_the_reading() {
     let since = |rest: &str| hash(&OK_FEATURE.replace("\"count\"", &format!("\"since_last\"\n{rest}")));
     assert_eq!(since("unit = \"hours\""), since("max_age = \"1h\""));
 }
+
+#[test]
+fn a_definition_folds_as_its_catalogue_and_holds_nothing_else() {
+    let catalog = oracle::catalog();
+    let definition = Definition::of(&catalog);
+    let (of_catalog, of_definition) = (Schema::compile(&catalog).unwrap(), Schema::of(&definition).unwrap());
+    assert_eq!(of_definition.hash(), of_catalog.hash());
+    assert_eq!(of_definition.slot_count(), of_catalog.slot_count());
+    // As text and back.
+    let text = toml::to_string(&definition).unwrap();
+    let read: Definition = toml::from_str(&text).unwrap();
+    assert_eq!(read, definition);
+    assert_eq!(toml::to_string(&read).unwrap(), text);
+    // What is only read makes no other definition.
+    let mut other = catalog.clone();
+    other.feature[0].description = "in other words".into();
+    other.feature[0].event = Some("ORDER COMPLETED".into());
+    other.feature[0].purpose = "insight".into();
+    other.matter[0].confirm_after = crate::catalog::Duration::from_seconds(5);
+    other.matter[0].opens_on.reverse();
+    other.action.clear();
+    assert_eq!(Definition::of(&other), definition);
+    other.feature[0].event = Some("Other".into());
+    assert_ne!(Definition::of(&other), definition);
+}
+
+#[test]
+fn a_page_called_star_with_blanks_stays_that_page() {
+    let page =
+        |name: &str| toml::from_str(&OK_FEATURE.replace("event = \"E\"", &format!("page = \"{name}\""))).unwrap();
+    for name in ["*", " * ", "Home"] {
+        let catalog: Catalog = page(name);
+        let again = Schema::of(&Definition::of(&catalog)).unwrap();
+        assert_eq!(again.hash(), Schema::compile(&catalog).unwrap().hash(), "{name:?}");
+    }
+}
+
+#[test]
+fn a_broken_definition_is_refused() {
+    let mut definition = Definition::of(&oracle::catalog());
+    definition.feature[1].name = definition.feature[0].name.clone();
+    assert!(Schema::of(&definition).unwrap_err()[0].to_string().starts_with("feature[1].name"));
+}
