@@ -90,16 +90,23 @@ impl Server {
     /// Starts a server on free loopback ports with the data directory `folder/data`, and waits until it
     /// is ready.
     pub(crate) fn start(binary: &Path, catalog: &Path, folder: &Path) -> Result<Self> {
-        Self::start_with(binary, catalog, folder, &[])
+        Self::start_with(binary, catalog, folder, &[], &[])
     }
 
-    /// As [`Server::start`], with further arguments.
-    pub(crate) fn start_with(binary: &Path, catalog: &Path, folder: &Path, arguments: &[&str]) -> Result<Self> {
+    /// As [`Server::start`], with further arguments, and settings by environment variable.
+    pub(crate) fn start_with(
+        binary: &Path,
+        catalog: &Path,
+        folder: &Path,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let log = folder.join("server.log");
         let mut command = Command::new(binary);
         command.arg("serve").args(arguments).arg("--catalog").arg(catalog).arg("--data-dir").arg(folder.join("data"));
         command.args(["--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]);
+        command.envs(settings.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?);
         let mut child = command.spawn().with_context(|| format!("{} does not start", binary.display()))?;
         match ready(&mut child) {

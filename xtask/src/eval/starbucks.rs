@@ -83,7 +83,7 @@ fn evaluate(binary: &Path, transcript: &str, customers: &[String]) -> Result<Sta
     let redis = RedisServer::start(&redis_folder)?;
     let url = redis.url();
     let arguments = ["--log", &url, "--intake-mapping", mapping.to_str().context("the path is no Unicode")?];
-    let server = Server::start_with(binary, &catalog, &folder.path().join("node"), &arguments)?;
+    let server = Server::start_with(binary, &catalog, &folder.path().join("node"), &arguments, &[])?;
     let written = produce(redis.port(), transcript)?;
     let result = runtime()?.block_on(compare(&server, written, &recounted, &offers))?;
     server.stop()?;

@@ -1,6 +1,7 @@
 //! A node that is killed (SIGKILL) at random moments while producers write to it. A producer sends what was
 //! not acknowledged again, under the same ids, to the node's next life; in the end every event that was ever
-//! sent must count once, for each log.
+//! sent must count once, for each log. Snapshots, trimming and the archive come as often as they can, so that
+//! kills hit them, and lives begin from what they left.
 
 use std::{
     collections::BTreeMap,
@@ -39,6 +40,12 @@ const PRODUCERS: u64 = 4;
 const BATCH: u64 = 20;
 /// A node lives this long under ingest, in milliseconds.
 const LIFE_MS: std::ops::Range<u64> = 5..250;
+/// Settings of the nodes: what a node does now and then, it does all the time.
+const SETTINGS: [(&str, &str); 3] = [
+    ("TACTFUL__ENGINE__SNAPSHOT_EVERY_MS", "50"),
+    ("TACTFUL__ENGINE__HOUSEKEEPING_MS", "500"),
+    ("TACTFUL__ARCHIVE_EVERY_S", "1"),
+];
 /// A call that takes longer is one to a node that is dead.
 const CALL_MAX: Duration = Duration::from_secs(10);
 
@@ -68,7 +75,7 @@ pub(super) fn run(binary: &Path, rounds: u32, seed: u64) -> Result<KillResult> {
     let mut result = KillResult { rounds: 0, acknowledged: 0, applied: 0, diff: 0 };
     for (name, arguments) in [("embedded", Vec::new()), ("redis", vec!["--log", url.as_str()])] {
         let data = folder.path().join(name);
-        let start = || Server::start_with(binary, &catalog, &data, &arguments);
+        let start = || Server::start_with(binary, &catalog, &data, &arguments, &SETTINGS);
         let one = one_log(name, start, rounds, seed)?;
         result.rounds += one.rounds;
         result.acknowledged += one.acknowledged;
