@@ -9,9 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
-use tactful_core::state::{LinkStated, Linked, Links, customer_ids};
-
-use crate::rows::Rows;
+use tactful_core::state::{LinkStated, Linked, Links, Row, customer_ids};
 
 /// The links of all subject ids.
 pub(crate) struct LinkGraph {
@@ -32,14 +30,12 @@ impl LinkGraph {
         self.change(link.other_id, |own| own.insert(subject_id, link.time_ms, link.kind));
     }
 
-    /// Takes in what the rows of a partition hold, after they were read from a snapshot.
-    pub(crate) fn learn_rows(&self, rows: &Rows) {
-        for entry in rows.chunks().iter().flatten() {
-            let Some(links) = entry.value().links() else { continue };
-            self.change(entry.key(), |own| own.merge(links));
-            for (other_id, time_ms, kind) in links.statements() {
-                self.change(other_id, |own| own.insert(entry.key(), time_ms, kind));
-            }
+    /// Takes in what a row holds, after it was read from a snapshot.
+    pub(crate) fn learn_row(&self, subject_id: &str, row: &Row) {
+        let Some(links) = row.links() else { return };
+        self.change(subject_id, |own| own.merge(links));
+        for (other_id, time_ms, kind) in links.statements() {
+            self.change(other_id, |own| own.insert(subject_id, time_ms, kind));
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::ops::Range;
 
 use prost::Message;
 use tactful_core::hash;
@@ -68,38 +69,37 @@ impl Writer {
 }
 
 /// A snapshot that was read and whose checksums hold.
-pub(super) struct Read<'a> {
+pub(super) struct Read {
     pub(super) header: SnapshotHeader,
-    /// The blocks between header and end.
-    pub(super) blocks: Vec<(Kind, &'a [u8])>,
+    /// Where the blocks between header and end are.
+    pub(super) blocks: Vec<(Kind, Range<usize>)>,
     pub(super) rows: u64,
 }
 
 /// Checks the bytes of a file; answers why they are no snapshot.
-pub(super) fn read(bytes: &[u8]) -> Result<Read<'_>, &'static str> {
+pub(super) fn read(bytes: &[u8]) -> Result<Read, &'static str> {
     let mut rest = bytes.strip_prefix(&MAGIC).ok_or("is no snapshot of this format")?;
-    let (mut sum, mut blocks) = (0, Vec::new());
+    let (mut sum, mut header, mut blocks) = (0, None, Vec::new());
     loop {
         let (kind, content);
         (kind, content, rest) = block(rest, &mut sum)?;
         if kind == Kind::End {
             let rows = content.try_into().map(u64::from_le_bytes).map_err(|_| "has a damaged end")?;
-            return finish(blocks, rows, rest);
+            if !rest.is_empty() {
+                return Err("goes on after its end");
+            }
+            let header = header.ok_or("does not begin with its header")?;
+            return Ok(Read { header, blocks, rows });
         }
-        blocks.push((kind, content));
+        if header.is_some() {
+            let end = bytes.len() - rest.len() - SUM;
+            blocks.push((kind, end - content.len()..end));
+        } else if kind == Kind::Header {
+            header = Some(SnapshotHeader::decode(content).map_err(|_| "has a header that cannot be read")?);
+        } else {
+            return Err("does not begin with its header");
+        }
     }
-}
-
-fn finish<'a>(mut blocks: Vec<(Kind, &'a [u8])>, rows: u64, rest: &[u8]) -> Result<Read<'a>, &'static str> {
-    if !rest.is_empty() {
-        return Err("goes on after its end");
-    }
-    if blocks.first().is_none_or(|(kind, _)| *kind != Kind::Header) {
-        return Err("does not begin with its header");
-    }
-    let (_, header) = blocks.remove(0);
-    let header = SnapshotHeader::decode(header).map_err(|_| "has a header that cannot be read")?;
-    Ok(Read { header, blocks, rows })
 }
 
 /// The next block, and what follows it.
@@ -144,7 +144,8 @@ mod tests {
         let bytes = written();
         let read = read(&bytes).unwrap();
         assert_eq!((read.header.offset, read.rows), (7, 3));
-        assert_eq!(read.blocks, [(Kind::Rows, &b"some rows"[..]), (Kind::Names, &b""[..])]);
+        let blocks: Vec<_> = read.blocks.into_iter().map(|(kind, place)| (kind, &bytes[place])).collect();
+        assert_eq!(blocks, [(Kind::Rows, &b"some rows"[..]), (Kind::Names, &b""[..])]);
     }
 
     #[test]

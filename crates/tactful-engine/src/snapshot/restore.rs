@@ -71,10 +71,10 @@ struct Finder<'a> {
     partition: u16,
 }
 
-/// A file as read, and what it begins with.
+/// A file whose checksums hold, and what it holds where: its bytes are looked through once.
 struct Candidate {
     bytes: Vec<u8>,
-    header: SnapshotHeader,
+    read: file::Read,
 }
 
 impl Finder<'_> {
@@ -87,8 +87,10 @@ impl Finder<'_> {
         });
         for (offset, path) in files {
             let usable = match blocking(move || read(&path)).await {
-                Ok(candidate) if is_own && candidate.header.epoch != self.log.epoch() => return Err(of_another_log()),
-                Ok(candidate) => match self.misfit(&candidate.header).await? {
+                Ok(candidate) if is_own && candidate.read.header.epoch != self.log.epoch() => {
+                    return Err(of_another_log());
+                }
+                Ok(candidate) => match self.misfit(&candidate.read.header).await? {
                     None => self.put_in_place(candidate).await,
                     Some(reason) => Err(reason),
                 },
@@ -139,11 +141,12 @@ impl Finder<'_> {
         let (store, partition) = (Arc::clone(self.store), self.partition);
         let partitions = self.log.partitions();
         blocking(move || {
-            let body = candidate.header.schema.as_ref().ok_or("it names no schema")?;
-            let schema = FoldSchema::from_record(body).map_err(|_| "its schema cannot be read")?;
+            let body = candidate.read.header.schema.clone().ok_or("it names no schema")?;
+            let schema = FoldSchema::from_record(&body).map_err(|_| "its schema cannot be read")?;
             let generation = Generation::new(schema, Rows::new(partitions));
-            let (restored, names) = fill(&candidate, &generation)?;
-            store.links.learn_rows(&generation.rows);
+            let (restored, names, linked) = fill(candidate, &generation)?;
+            let rows = &generation.rows;
+            linked.iter().filter_map(|id| rows.get(id)).for_each(|row| store.links.learn_row(row.key(), row.value()));
             let partition = store.partition(partition);
             partition.put_names(names);
             partition.replace(generation, body.version);
@@ -167,22 +170,23 @@ async fn blocking<T: Send + 'static>(
 
 fn read(path: &std::path::Path) -> Result<Candidate, &'static str> {
     let bytes = std::fs::read(path).map_err(|_| "it cannot be read")?;
-    let header = file::read(&bytes)?.header;
-    Ok(Candidate { bytes, header })
+    let read = file::read(&bytes)?;
+    Ok(Candidate { bytes, read })
 }
 
-/// Fills empty rows with what a file holds.
-fn fill(candidate: &Candidate, generation: &Generation) -> Result<(Restored, Names), &'static str> {
+/// Fills empty rows with what a file holds. Answers also its names, and whose rows have links.
+fn fill(candidate: Candidate, generation: &Generation) -> Result<(Restored, Names, Vec<Box<str>>), &'static str> {
     let (schema, rows) = (generation.schema(), &generation.rows);
     let malformed = "its checksums hold, yet its content cannot be read";
-    let read = file::read(&candidate.bytes)?;
-    let (mut dedup, mut names, mut count) = (None, Vec::new(), 0);
-    for (kind, content) in read.blocks {
-        let mut content = Reader::new(content);
+    let Candidate { bytes, read } = candidate;
+    let (mut dedup, mut names, mut count, mut linked) = (None, Vec::new(), 0, Vec::new());
+    for (kind, place) in read.blocks {
+        let mut content = Reader::new(&bytes[place]);
         match kind {
             Kind::Rows => {
                 while !content.is_empty() {
                     let (subject_id, row) = decode_row(schema, &mut content).map_err(|_| malformed)?;
+                    linked.extend(row.links().map(|_| subject_id.into()));
                     rows.insert(subject_id, row);
                     count += 1;
                 }
@@ -205,5 +209,5 @@ fn fill(candidate: &Candidate, generation: &Generation) -> Result<(Restored, Nam
         anchor: header.anchor,
         tombstones: header.tombstones,
     };
-    Ok((restored, names))
+    Ok((restored, names, linked))
 }
