@@ -11,9 +11,10 @@ use tactful_core::state::{Applied, CustomerView, Entry, Event, EventKind, Names,
 use crate::catalog::{EVENTS, FLAG_TRAITS, NUMBER_TRAITS, TRAIT_MAX, feature_name};
 use crate::rng::Rng;
 
-/// Partitions, and lock shards of each, as in a server with default settings.
-const PARTITIONS: u16 = 16;
-const SHARDS: usize = 16;
+/// Partitions, chunks of each, and lock shards of a chunk, as in a server with default settings.
+pub(crate) const PARTITIONS: u16 = 16;
+const CHUNKS: usize = 128;
+const SHARDS: usize = 2;
 /// Different rows; the others are copies.
 const TEMPLATES: usize = 4_096;
 /// Tracked events behind each template.
@@ -26,9 +27,11 @@ pub struct Customers {
 }
 
 struct Partition {
-    rows: DashMap<Box<str>, Row, RandomState>,
+    chunks: Box<[Chunk]>,
     names: RwLock<Names>,
 }
+
+type Chunk = DashMap<Box<str>, Row, RandomState>;
 
 impl Customers {
     /// This many customers with ids of [`id`], known since the days before `now_ms`.
@@ -38,14 +41,24 @@ impl Customers {
         let mut rng = Rng::new(3);
         let templates: Vec<Row> =
             (0..TEMPLATES.min(count)).map(|_| template(schema, &mut names, &mut rng, now_ms)).collect();
-        let partition = || Partition {
-            rows: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS),
-            names: RwLock::new(names.clone()),
-        };
-        let customers = Self { partitions: (0..PARTITIONS).map(|_| partition()).collect(), count };
+        Self::filled(count, &names, &templates)
+    }
+
+    /// This many customers of whom nothing is known.
+    #[must_use]
+    pub fn unknown(schema: &Schema, count: usize) -> Self {
+        Self::filled(count, &Names::new(), &[Row::new(schema)])
+    }
+
+    fn filled(count: usize, names: &Names, templates: &[Row]) -> Self {
+        let chunk = |_| Chunk::with_hasher_and_shard_amount(RandomState::default(), SHARDS);
+        let partition = |_| Partition { chunks: (0..CHUNKS).map(chunk).collect(), names: RwLock::new(names.clone()) };
+        let customers = Self { partitions: (0..PARTITIONS).map(partition).collect(), count };
         for number in 0..count {
             let id = id(number);
-            customers.of(&id).rows.insert(id.into(), templates[number % templates.len()].clone());
+            // A copy is written out in full, so that its memory counts as used.
+            let row = templates[number % templates.len()].clone();
+            customers.of(&id).chunk(&id).insert(id.into(), row);
         }
         customers
     }
@@ -59,7 +72,7 @@ impl Customers {
     /// The view of a customer: one look-up, the row copied out under its shard's lock.
     #[must_use]
     pub fn view(&self, schema: &Schema, id: &str, now_ms: i64) -> CustomerView {
-        match self.of(id).rows.get(id) {
+        match self.of(id).chunk(id).get(id) {
             Some(row) => CustomerView::read(schema, &[row.value()], now_ms),
             None => CustomerView::unknown(schema),
         }
@@ -69,12 +82,18 @@ impl Customers {
     pub fn apply(&self, schema: &Schema, id: &str, entry: &Entry<'_>, received_ms: i64) -> Applied {
         let partition = self.of(id);
         let mut names = partition.names.write().unwrap_or_else(PoisonError::into_inner);
-        let mut row = partition.rows.entry(id.into()).or_insert_with(|| Row::new(schema));
+        let mut row = partition.chunk(id).entry(id.into()).or_insert_with(|| Row::new(schema));
         apply(schema, &mut names, row.value_mut(), entry, received_ms)
     }
 
     fn of(&self, id: &str) -> &Partition {
         &self.partitions[usize::from(hash::partition(id, PARTITIONS))]
+    }
+}
+
+impl Partition {
+    fn chunk(&self, id: &str) -> &Chunk {
+        &self.chunks[usize::from(hash::hash_slot(id) / PARTITIONS) % CHUNKS]
     }
 }
 

@@ -42,6 +42,11 @@ impl Producer {
     /// A tracked event of about 200 bytes.
     pub fn track(&mut self) -> IngestItem {
         let number = self.rng.below(self.customers);
+        self.track_of(number)
+    }
+
+    /// A tracked event of one customer.
+    pub fn track_of(&mut self, number: usize) -> IngestItem {
         let text = |text: String| Value { kind: Some(Kind::Text(text)) };
         let properties = BTreeMap::from([
             ("amount".into(), Value { kind: Some(Kind::Number(self.rng.below(10_000) as f64 / 100.0)) }),

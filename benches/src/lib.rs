@@ -16,3 +16,4 @@ mod process;
 mod raw;
 pub mod rng;
 pub mod serve;
+pub mod state;

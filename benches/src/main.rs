@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use benches::decide::{SIZES, Setting};
-use benches::{echo, ingest, serve};
+use benches::{echo, ingest, serve, state};
 use clap::{Args, Parser};
 use serde::Serialize;
 
@@ -47,6 +47,17 @@ enum Command {
         #[command(flatten)]
         server: ServerArgs,
     },
+    /// What customers take in memory, what their snapshots cost, and how soon a restart knows them again.
+    State {
+        #[command(flatten)]
+        common: Common,
+        /// Customers in memory.
+        #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
+        customers: u32,
+    },
+    /// The restart of `state`.
+    #[command(hide = true)]
+    Restart(RestartArgs),
     /// The echo server of `serve`.
     #[command(hide = true)]
     Echo(EchoArgs),
@@ -76,6 +87,16 @@ struct EchoArgs {
     reply_bytes: usize,
 }
 
+#[derive(Args)]
+struct RestartArgs {
+    /// What `state` left.
+    #[arg(long)]
+    folder: PathBuf,
+    /// Only read the files.
+    #[arg(long)]
+    read: bool,
+}
+
 impl Common {
     fn window(&self) -> Result<Duration> {
         anyhow::ensure!((0.05..=3_600.0).contains(&self.seconds), "--seconds {} is not 0.05 to 3600", self.seconds);
@@ -101,6 +122,13 @@ fn main() -> Result<()> {
             common.print(&serve::measure(&server.tactful, common.window()?, customers as usize)?)
         }
         Command::Ingest { common, server } => common.print(&ingest::measure(&server.tactful, common.window()?)?),
+        Command::State { common, customers } => {
+            common.print(&state::measure(&std::env::current_exe()?, common.window()?, customers as usize)?)
+        }
+        Command::Restart(args) => {
+            println!("{}", serde_json::to_string(&state::restart(&args.folder, args.read)?)?);
+            Ok(())
+        }
         Command::Echo(args) => echo::serve(args.reply_bytes, |address| println!("echo ready grpc={address}")),
     }
 }

@@ -29,6 +29,8 @@ enum What {
     Serve(Customers),
     /// Events per second over gRPC into a real server, each acknowledged durable.
     Ingest(Common),
+    /// What customers take in memory, what their snapshots cost, and how soon a restart knows them again.
+    State(Customers),
 }
 
 /// Options of the benchmarks that have customers.
@@ -36,7 +38,7 @@ enum What {
 struct Customers {
     #[command(flatten)]
     common: Common,
-    /// Customers in memory [default: 1000000 for decide, 50000 for serve].
+    /// Customers in memory [default: 1000000, 50000 for serve].
     #[arg(long, value_name = "N")]
     customers: Option<u32>,
 }
@@ -79,9 +81,10 @@ fn arguments(what: &What, tactful: &Path) -> Vec<String> {
         What::Decide(options) => ("decide", &options.common, options.customers),
         What::Serve(options) => ("serve", &options.common, options.customers),
         What::Ingest(common) => ("ingest", common, None),
+        What::State(options) => ("state", &options.common, options.customers),
     };
     let mut arguments = vec![name.to_owned()];
-    if !matches!(what, What::Decide(_)) {
+    if matches!(what, What::Serve(_) | What::Ingest(_)) {
         arguments.extend(["--tactful".to_owned(), tactful.to_string_lossy().into_owned()]);
     }
     arguments.extend(common.seconds.map(|seconds| format!("--seconds={seconds}")));
@@ -101,5 +104,7 @@ mod tests {
         assert_eq!(arguments(&decide, Path::new("t")), ["decide", "--seconds=0.5", "--customers=9", "--json"]);
         let ingest = What::Ingest(common());
         assert_eq!(arguments(&ingest, Path::new("t")), ["ingest", "--tactful", "t", "--seconds=0.5", "--json"]);
+        let state = What::State(Customers { common: common(), customers: Some(9) });
+        assert_eq!(arguments(&state, Path::new("t")), ["state", "--seconds=0.5", "--customers=9", "--json"]);
     }
 }

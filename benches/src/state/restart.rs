@@ -1,0 +1,114 @@
+//! Restarts from snapshots, against only reading their files. Each is a process of its own: in one that has held
+//! the customers before, memory would be there already.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+/// Turns of each; the quickest counts, since what else runs here only adds.
+const TURNS: usize = 3;
+
+/// What a restart prints.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Restarted {
+    /// Seconds from the start of the engine until it has caught up, or to read the files.
+    seconds: f64,
+    /// Customers known.
+    customers: usize,
+    /// Bytes of the files, if only those were read.
+    bytes: u64,
+}
+
+/// The quickest of each.
+pub(super) struct Times {
+    pub(super) ready_s: f64,
+    pub(super) read_s: f64,
+}
+
+/// Where the snapshots are in a folder of this benchmark.
+pub(super) fn snapshots(folder: &Path) -> PathBuf {
+    folder.join("snapshots")
+}
+
+pub(super) fn measure(own: &Path, folder: &Path, customers: usize) -> Result<Times> {
+    let mut times = Times { ready_s: f64::INFINITY, read_s: f64::INFINITY };
+    for _ in 0..TURNS {
+        let read = child(own, folder, true)?;
+        let ready = child(own, folder, false)?;
+        ensure!(ready.customers == customers, "after a restart {} of {customers} are known", ready.customers);
+        eprintln!("read {} bytes in {:.3} s; ready in {:.3} s", read.bytes, read.seconds, ready.seconds);
+        times = Times { ready_s: times.ready_s.min(ready.seconds), read_s: times.read_s.min(read.seconds) };
+    }
+    Ok(times)
+}
+
+fn child(own: &Path, folder: &Path, only_read: bool) -> Result<Restarted> {
+    let mut command = Command::new(own);
+    command.arg("restart").arg("--folder").arg(folder).args(only_read.then_some("--read"));
+    let output = command.stderr(Stdio::inherit()).output().context("the restart does not start")?;
+    ensure!(output.status.success(), "the restart ended with {}", output.status);
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// Starts an engine on what the benchmark left, or only reads the files that the engine would.
+///
+/// # Errors
+/// If there is no log or no snapshot, or the engine fails.
+pub fn restart(folder: &Path, only_read: bool) -> Result<Restarted> {
+    if only_read { read(folder) } else { start(folder) }
+}
+
+fn start(folder: &Path) -> Result<Restarted> {
+    let ruleset = super::ruleset()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let log = super::open(folder)?;
+        let begun = Instant::now();
+        let engine = super::start(log, folder, &ruleset).await?;
+        engine.caught_up().await;
+        let seconds = begun.elapsed().as_secs_f64();
+        let readiness = engine.readiness();
+        ensure!(readiness.damage.is_none(), "the log is damaged: {:?}", readiness.damage);
+        Ok(Restarted { seconds, customers: engine.customers(), bytes: 0 })
+    })
+}
+
+/// Reads the newest snapshot of each partition, as many at once as an engine does.
+fn read(folder: &Path) -> Result<Restarted> {
+    let files = newest(&snapshots(folder))?;
+    let next = AtomicUsize::new(0);
+    let begun = Instant::now();
+    let bytes = std::thread::scope(|scope| {
+        let reader = || {
+            let mut bytes = 0;
+            while let Some(file) = files.get(next.fetch_add(1, Relaxed)) {
+                bytes += std::hint::black_box(fs::read(file)?).len() as u64;
+            }
+            anyhow::Ok(bytes)
+        };
+        let threads = std::thread::available_parallelism()?.get();
+        let readers: Vec<_> = (0..threads).map(|_| scope.spawn(reader)).collect();
+        let ended = readers.into_iter().map(|reader| reader.join().expect("reading does not panic"));
+        ended.sum::<Result<u64>>()
+    })?;
+    Ok(Restarted { seconds: begun.elapsed().as_secs_f64(), customers: 0, bytes })
+}
+
+/// The newest snapshot of each partition: names are offsets of equal length.
+fn newest(snapshots: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for folder in fs::read_dir(snapshots).context("there are no snapshots")? {
+        let folder = folder?.path();
+        if folder.is_dir() {
+            let paths = fs::read_dir(&folder)?.map(|file| Ok(file?.path())).collect::<Result<Vec<_>>>()?;
+            files.extend(paths.into_iter().filter(|path| path.extension().is_some_and(|end| end == "snap")).max());
+        }
+    }
+    ensure!(!files.is_empty(), "there is no snapshot");
+    Ok(files)
+}
