@@ -47,7 +47,7 @@ pub(crate) struct Digests {
     pub(crate) records: u64,
 }
 
-/// Metrics of a server by name, those that differ by labels alone summed.
+/// Metrics of a server by name, those that differ by labels alone summed; and by name with labels.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metrics(BTreeMap<String, f64>);
 
@@ -56,8 +56,12 @@ impl Metrics {
         let mut metrics = BTreeMap::new();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let Some((name, value)) = line.rsplit_once(' ') else { continue };
-            let name = name.split('{').next().unwrap_or(name);
-            *metrics.entry(name.to_owned()).or_default() += value.parse().unwrap_or(0.0);
+            let value = value.parse().unwrap_or(0.0);
+            let plain = name.split('{').next().unwrap_or(name);
+            *metrics.entry(plain.to_owned()).or_default() += value;
+            if plain != name {
+                metrics.insert(name.to_owned(), value);
+            }
         }
         Self(metrics)
     }
@@ -101,11 +105,22 @@ impl Server {
         arguments: &[&str],
         settings: &[(&str, &str)],
     ) -> Result<Self> {
+        Self::start_at(binary, catalog, folder, (arguments, settings), "127.0.0.1:0")
+    }
+
+    /// As [`Server::start_with`], with health and metrics at an address that is known beforehand.
+    pub(crate) fn start_at(
+        binary: &Path,
+        catalog: &Path,
+        folder: &Path,
+        (arguments, settings): (&[&str], &[(&str, &str)]),
+        http: &str,
+    ) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let log = folder.join("server.log");
         let mut command = Command::new(binary);
         command.arg("serve").args(arguments).arg("--catalog").arg(catalog).arg("--data-dir").arg(folder.join("data"));
-        command.args(["--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]);
+        command.args(["--grpc-listen", "127.0.0.1:0", "--http-listen", http]);
         command.envs(settings.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?);
         let mut child = command.spawn().with_context(|| format!("{} does not start", binary.display()))?;
@@ -123,6 +138,16 @@ impl Server {
     /// Address for `--server` and for channels.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.grpc)
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Status and text of `/readyz`.
+    pub(crate) async fn ready(&self) -> Result<(u16, String)> {
+        readyz(self.http).await
     }
 
     /// A connection of its own.
@@ -153,7 +178,8 @@ impl Server {
         Ok(Metrics::parse(&body))
     }
 
-    async fn digests(&self) -> Result<Digests> {
+    /// Its digests as of now.
+    pub(crate) async fn digests(&self) -> Result<Digests> {
         let body = timeout(REPLY_MAX, get(self.http, "/digest")).await.context("GET /digest took too long")??;
         serde_json::from_str(&body).with_context(|| format!("GET /digest gave {body}"))
     }
@@ -217,8 +243,21 @@ fn parse_ready(line: &str) -> Option<(SocketAddr, SocketAddr)> {
     Some((grpc, http))
 }
 
-/// The body of a GET. HTTP/1.0, so that the reply is never chunked and ends with the connection.
+/// Status and text of a server's `/readyz`.
+pub(crate) async fn readyz(http: SocketAddr) -> Result<(u16, String)> {
+    let (status, body) = timeout(REPLY_MAX, fetch(http, "/readyz")).await.context("GET /readyz took too long")??;
+    Ok((status.parse().context("a status is a number")?, body))
+}
+
+/// The body of a GET that is answered well.
 async fn get(address: SocketAddr, path: &str) -> Result<String> {
+    let (status, body) = fetch(address, path).await?;
+    ensure!(status == "200", "GET {path} gave status {status}: {body}");
+    Ok(body)
+}
+
+/// Status and body of a GET. HTTP/1.0, so that the reply is never chunked and ends with the connection.
+async fn fetch(address: SocketAddr, path: &str) -> Result<(String, String)> {
     let mut stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
     stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).await?;
     let mut reply = Vec::new();
@@ -226,8 +265,7 @@ async fn get(address: SocketAddr, path: &str) -> Result<String> {
     let reply = String::from_utf8(reply).context("the reply is no UTF-8")?;
     let (head, body) = reply.split_once("\r\n\r\n").context("the reply has no body")?;
     let status = head.split(' ').nth(1).unwrap_or_default();
-    ensure!(status == "200", "GET {path} gave status {status}: {body}");
-    Ok(body.to_owned())
+    Ok((status.to_owned(), body.to_owned()))
 }
 
 fn tail(log: &Path) -> String {
@@ -261,7 +299,7 @@ mod tests {
     #[test]
     fn metrics_are_summed_over_their_labels() {
         let metrics = Metrics::parse("# TYPE a counter\na{x=\"1\"} 2\na{x=\"2\"} 3\n\nb 7\n");
-        assert_eq!(["a", "b", "c"].map(|name| metrics.count(name)), [5, 7, 0]);
+        assert_eq!(["a", "b", "c", "a{x=\"2\"}"].map(|name| metrics.count(name)), [5, 7, 0, 3]);
     }
 
     #[test]

@@ -9,12 +9,15 @@
 //! visits and events, and the true probability of accepting each action ([`World::acceptance`]).
 //! So a policy can be held against the truth: see `tests/it/policies.rs` for what choosing at random, by
 //! the catalogue's start acceptance and by the truth itself bring.
+//!
+//! Apart from the world stands [`proxy`], a network that fails on command.
 
 mod customer;
 mod errand;
 mod events;
 mod matters;
 mod persona;
+pub mod proxy;
 mod topic;
 mod truth;
 mod visit;

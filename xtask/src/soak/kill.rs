@@ -32,10 +32,10 @@ use crate::{
 };
 
 /// Counts `EVENT` as `COUNT`.
-const CATALOG: &str = include_str!("../eval/cdnow/catalog.toml");
-const EVENT: &str = "Order Completed";
+pub(super) const CATALOG: &str = include_str!("../eval/cdnow/catalog.toml");
+pub(super) const EVENT: &str = "Order Completed";
 const COUNT: &str = "purchases";
-const CUSTOMERS: u32 = 200;
+pub(super) const CUSTOMERS: u32 = 200;
 const PRODUCERS: u64 = 4;
 const BATCH: u64 = 20;
 /// A node lives this long under ingest, in milliseconds.
@@ -53,13 +53,13 @@ const CALL_MAX: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct KillResult {
     /// Kills over both logs.
-    rounds: u32,
+    pub(super) rounds: u32,
     /// Events acknowledged.
-    acknowledged: u64,
+    pub(super) acknowledged: u64,
     /// Events that count in the end.
-    applied: u64,
+    pub(super) applied: u64,
     /// Sum over the customers of what they have too much or too little.
-    diff: u64,
+    pub(super) diff: u64,
 }
 
 /// Runs the soak on the embedded log and on Redis.
@@ -85,7 +85,8 @@ pub(super) fn run(binary: &Path, rounds: u32, seed: u64) -> Result<KillResult> {
     Ok(result)
 }
 
-fn one_log(name: &str, start: impl Fn() -> Result<Server>, rounds: u32, seed: u64) -> Result<KillResult> {
+/// Runs the soak on nodes that `start` starts, one after the other.
+pub(super) fn one_log(name: &str, start: impl Fn() -> Result<Server>, rounds: u32, seed: u64) -> Result<KillResult> {
     let runtime = runtime()?;
     let mut rng = Pcg64Mcg::seed_from_u64(seed);
     let mut producers: Vec<Producer> = (0..PRODUCERS).map(|number| Producer::new(number, seed)).collect();
@@ -104,16 +105,20 @@ fn one_log(name: &str, start: impl Fn() -> Result<Server>, rounds: u32, seed: u6
         }
         anyhow::Ok(())
     })?;
+    let result = runtime.block_on(recount(&server, &producers, rounds))?;
+    server.stop()?;
+    Ok(result)
+}
+
+/// What a server counts against what it acknowledged to these producers.
+pub(super) async fn recount(server: &Server, producers: &[Producer], rounds: u32) -> Result<KillResult> {
     let mut truth: BTreeMap<u32, u64> = BTreeMap::new();
     for (customer, count) in producers.iter().flat_map(|producer| &producer.acknowledged) {
         *truth.entry(*customer).or_default() += count;
     }
     let acknowledged = truth.values().sum();
-    let counts = runtime.block_on(async {
-        server.settle(acknowledged).await?;
-        counts(server.connect().await?).await
-    })?;
-    server.stop()?;
+    server.settle(acknowledged).await?;
+    let counts = counts(server.connect().await?).await?;
     let expected = |customer: u32| truth.get(&customer).copied().unwrap_or_default();
     let diff = counts.iter().map(|(customer, count)| count.abs_diff(expected(*customer))).sum();
     Ok(KillResult { rounds, acknowledged, applied: counts.values().sum(), diff })
@@ -138,8 +143,10 @@ async fn one_life(server: Server, life: Duration, producers: Vec<Producer>) -> R
 }
 
 /// Writes events with ids of its own, batch after batch.
-struct Producer {
+pub(super) struct Producer {
     name: String,
+    number: u64,
+    seed: u64,
     rng: Pcg64Mcg,
     made: u64,
     /// Sent and not acknowledged.
@@ -149,10 +156,10 @@ struct Producer {
 }
 
 impl Producer {
-    fn new(number: u64, seed: u64) -> Self {
+    pub(super) fn new(number: u64, seed: u64) -> Self {
         let rng = Pcg64Mcg::seed_from_u64(seed.wrapping_mul(PRODUCERS).wrapping_add(number));
         let name = format!("producer-{number}");
-        Self { name, rng, made: 0, pending: Vec::new(), acknowledged: BTreeMap::new() }
+        Self { name, number, seed, rng, made: 0, pending: Vec::new(), acknowledged: BTreeMap::new() }
     }
 
     /// Writes until the node is dead; what it did not acknowledge stays pending.
@@ -161,12 +168,21 @@ impl Producer {
     }
 
     /// Sends what is pending until it is acknowledged.
-    async fn finish(&mut self, channel: Channel) -> Result<()> {
+    pub(super) async fn finish(&mut self, channel: Channel) -> Result<()> {
         if self.pending.is_empty() { Ok(()) } else { self.send(channel).await }
     }
 
+    /// Sends everything again that it ever sent, under the same ids.
+    pub(super) async fn repeat(&self, channel: Channel) -> Result<()> {
+        let mut again = Self::new(self.number, self.seed);
+        while again.made < self.made {
+            again.send(channel.clone()).await?;
+        }
+        Ok(())
+    }
+
     /// Sends what is pending, or a new batch.
-    async fn send(&mut self, channel: Channel) -> Result<()> {
+    pub(super) async fn send(&mut self, channel: Channel) -> Result<()> {
         if self.pending.is_empty() {
             self.pending = (0..BATCH).map(|_| self.event()).collect();
         }
@@ -193,7 +209,7 @@ impl Producer {
     }
 }
 
-fn subject(customer: u32) -> String {
+pub(super) fn subject(customer: u32) -> String {
     format!("customer:{customer}")
 }
 
