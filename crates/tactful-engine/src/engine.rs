@@ -175,11 +175,16 @@ impl Engine {
             tasks: Mutex::new(tasks),
         });
         engine.keep_house(options);
-        if engine.readiness().at_start == 0 {
-            // The schema that a new log begins with is no work to report. What stands in its way is told elsewhere.
-            let _damaged = engine.applied_all().await.is_err();
-        }
+        engine.settle_if_new().await;
         Ok(engine)
+    }
+
+    /// The schema that a new log begins with is no work to report: it is folded before anybody looks.
+    async fn settle_if_new(&self) {
+        if self.readiness().at_start == 0 {
+            // What stands in its way is told elsewhere.
+            let _damaged = self.applied_all().await.is_err();
+        }
     }
 
     /// Starts what is to be done from time to time, where there are snapshots.

@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use tactful_engine::{Digests, Engine, LinkCommand, Options};
+use tactful_engine::{Digests, Engine, LinkCommand, Options, archive};
 use tactful_log::{Log, Partition};
 
 use crate::fixture::{
@@ -182,6 +183,44 @@ async fn a_snapshot_taken_while_everything_changes_is_that_of_one_moment() {
     assert_eq!(engine.digests(), before);
     stop(log, engine).await;
     assert_eq!(place.replayed().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_node_needs_and_the_archive_has_leaves_the_log() {
+    let place = Place::new();
+    let log = place.log();
+    let options = Options { housekeeping_ms: 50, ..place.options() };
+    let engine = start_with(&log, &options).await;
+    for round in 0..4 {
+        live(&engine, round).await;
+        engine.take_snapshots().await;
+    }
+    let before = export(&engine).await.len();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(log.read(Partition::Data(0), 0, 1).await.is_ok(), "without an archive nothing is trimmed");
+
+    let mut archiving = archive::Options::new(place.0.path().join("archive"));
+    archiving.every = Duration::from_millis(50);
+    engine.start_archiver(archiving);
+    let trimmed = async {
+        for partition in 0..4 {
+            while log.read(Partition::Data(partition), 0, 1).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, trimmed).await.expect("the rest is trimmed");
+    for partition in 0..4 {
+        let oldest = place.files(partition).remove(0);
+        let oldest: u64 = oldest.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+        assert!(log.read(Partition::Data(partition), oldest, 1).await.is_ok(), "what the oldest snapshot needs stays");
+    }
+    assert_eq!(export(&engine).await.len(), before, "from archive and log");
+    let digests = engine.digests();
+    stop(log, engine).await;
+    let (log, engine) = place.start().await;
+    assert_eq!(engine.digests(), digests);
+    stop(log, engine).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
