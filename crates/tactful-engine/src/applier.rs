@@ -16,6 +16,7 @@ use tactful_proto::storage::{
     ExternalDecisionBody, FoldRecord, OutcomeBody, Record, SchemaBody, SnapshotHeader, Tombstone,
 };
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::Instant;
 
 use crate::capture::{Captures, capture};
 use crate::clock::now_ms;
@@ -93,22 +94,25 @@ impl Applier {
     /// Follows the log until the engine closes, or the log turns out to be damaged.
     pub(crate) async fn run(mut self, mut closing: watch::Receiver<bool>) {
         let Some(mut after) = self.start(&mut closing).await else { return };
+        let mut retry_at = None;
         loop {
             let rows = self.store.partition(self.partition).generation().rows.len() as u64;
+            // A snapshot goes on while the log fails.
             let next = tokio::select! {
-                entries = fetch(self.log.as_ref(), self.partition, after) => Next::Entries(entries),
+                entries = fetch(self.log.as_ref(), self.partition, after, retry_at) => Next::Entries(entries),
                 () = self.snapshots.taker.wake(after, rows) => Next::Snapshot,
                 _closed = closing.wait_for(|closing| *closing) => Next::Closing,
             };
             match next {
                 Next::Entries(Ok(entries)) => match self.apply_all(&entries).await {
-                    Ok(last) => after = last,
+                    Ok(last) => (after, retry_at) = (last, None),
                     Err(Error::Closed) => return,
                     // To fold on by another schema than the log says would be wrong in silence.
                     Err(error) => return self.damage.report(Partition::Data(self.partition), &error),
                 },
-                Next::Entries(Err(error)) if !self.tolerates(&error).await => return,
-                Next::Entries(Err(_)) | Next::Snapshot => {}
+                Next::Entries(Err(error)) if !self.tolerates(&error) => return,
+                Next::Entries(Err(_)) => retry_at = Some(Instant::now() + RETRY),
+                Next::Snapshot => {}
                 Next::Closing => return self.last_snapshot(after).await,
             }
             self.advance_snapshot(after);
@@ -130,8 +134,8 @@ impl Applier {
             };
             match restored {
                 Ok(restored) => break restored,
-                Err(error) if !self.tolerates(&error).await => return None,
-                Err(_) => {}
+                Err(error) if !self.tolerates(&error) => return None,
+                Err(_) => tokio::time::sleep(RETRY).await,
             }
         };
         let mut after = 0;
@@ -151,14 +155,13 @@ impl Applier {
     }
 
     /// Whether to try again after the log failed.
-    async fn tolerates(&self, error: &LogError) -> bool {
+    fn tolerates(&self, error: &LogError) -> bool {
         if LogFailure::of(error) == LogFailure::Damaged {
             self.damage.report(Partition::Data(self.partition), error);
             return false;
         }
         counter!("tactful_log_read_errors_total").increment(1);
         tracing::error!(partition = self.partition, %error, "cannot read the log, trying again");
-        tokio::time::sleep(RETRY).await;
         true
     }
 
@@ -288,8 +291,16 @@ impl Applier {
     }
 }
 
-/// The next entries, as soon as there are any.
-async fn fetch(log: &dyn Log, partition: u16, after: Offset) -> Result<Vec<LogEntry>, LogError> {
+/// The next entries, as soon as there are any, but not before a time.
+async fn fetch(
+    log: &dyn Log,
+    partition: u16,
+    after: Offset,
+    not_before: Option<Instant>,
+) -> Result<Vec<LogEntry>, LogError> {
+    if let Some(time) = not_before {
+        tokio::time::sleep_until(time).await;
+    }
     let partition = Partition::Data(partition);
     loop {
         let entries = log.read(partition, after, READ_MAX).await?;

@@ -307,8 +307,8 @@ impl Engine {
     #[must_use]
     pub fn digests(&self) -> Digests {
         let records = (0..self.log.partitions()).map(|p| self.store.partition(p).applied.load(Ordering::Acquire)).sum();
-        let digest = self.store.digest();
-        Digests { state: digest.state, content: digest.content, records, customers: self.store.customers() as u64 }
+        let (digest, customers) = self.store.digest();
+        Digests { state: digest.state, content: digest.content, records, customers }
     }
 
     /// Customers in memory.
@@ -353,8 +353,7 @@ impl Engine {
     /// within a bound. Decisions made afterwards are unlogged.
     pub async fn close(&self, within: Duration) {
         self.closing.send_replace(true);
-        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut running: Vec<JoinHandle<()>> = tasks.followers.into_iter().chain(tasks.recorder).collect();
+        let mut running = self.take_tasks();
         if tokio::time::timeout(within, ended(&mut running)).await.is_err() {
             tracing::warn!("stopped before everything was recorded");
             // What still waits for the log would hold it open, and with it its directory; and a
@@ -362,6 +361,18 @@ impl Engine {
             running.iter().for_each(JoinHandle::abort);
             ended(&mut running).await;
         }
+    }
+
+    /// Ends where it stands, as a crash would: nothing more is recorded, no snapshot is finished. For simulations.
+    pub async fn abort(&self) {
+        let mut running = self.take_tasks();
+        running.iter().for_each(JoinHandle::abort);
+        ended(&mut running).await;
+    }
+
+    fn take_tasks(&self) -> Vec<JoinHandle<()>> {
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        tasks.followers.into_iter().chain(tasks.recorder).collect()
     }
 }
 

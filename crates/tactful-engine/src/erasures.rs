@@ -18,6 +18,7 @@ use crate::clock::now_ms;
 use crate::error::Error;
 use crate::record::{Domain, message_hash};
 use crate::tombstones::{TombstoneKey, Tombstones};
+use crate::trims;
 
 /// Key of the log that holds them.
 const KEY: &str = "erasures";
@@ -225,9 +226,8 @@ impl Eraser<'_> {
         let (subject_id, partitions) = (erasure.subject_id.clone(), self.log.partitions());
         let removing = move || archive.erase(hash::partition(&subject_id, partitions), &[&subject_id]);
         let archived = tokio::task::spawn_blocking(removing).await.map_err(|_| Error::Closed)??;
-        for (partition, target) in erasure.targets.iter().enumerate() {
-            self.log.trim(Partition::Data(partition as u16), target + 1).await?;
-        }
+        let through: Vec<_> = (0..).zip(erasure.targets.iter().copied()).collect();
+        trims::trim(self.log, &through).await?;
         let subject_id = erasure.subject_id.clone();
         let beside = self.log.erase_beside(Arc::new(move |value: &[u8]| mentions(value, &subject_id))).await?;
         let trimmed = erasure.targets.iter().sum();

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use metrics::{counter, gauge};
-use tactful_log::{Log, Offset, Partition};
+use tactful_log::{Log, Offset};
 use tactful_proto::storage::{Erasure, Node};
 use tokio::sync::{Notify, watch};
 
@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::nodes::{needless, report};
 use crate::snapshot::Shared;
 use crate::store::Store;
+use crate::trims;
 
 /// Lease of the node that trims, and how long it outlives it.
 const LEASE: &str = "housekeeper";
@@ -82,14 +83,19 @@ impl Housekeeper {
     /// Trims what no node needs and the archive has.
     async fn trim(&self, nodes: &[Node], trimmed: &mut [Offset]) -> Result<(), Error> {
         let Some(archived) = archive::marks(self.log.as_ref()).await? else { return Ok(()) };
+        let mut through = Vec::new();
         for partition in 0..self.log.partitions() {
             let index = usize::from(partition);
             let needless = needless(nodes, partition).min(archived[index]);
             if needless > trimmed[index] {
-                self.log.trim(Partition::Data(partition), needless + 1).await?;
-                counter!("tactful_entries_trimmed_total").increment(needless - trimmed[index]);
-                trimmed[index] = needless;
+                through.push((partition, needless));
             }
+        }
+        trims::trim(self.log.as_ref(), &through).await?;
+        for (partition, needless) in through {
+            let trimmed = &mut trimmed[usize::from(partition)];
+            counter!("tactful_entries_trimmed_total").increment(needless - *trimmed);
+            *trimmed = needless;
         }
         Ok(())
     }

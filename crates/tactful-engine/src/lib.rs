@@ -40,6 +40,7 @@ mod snapshot;
 mod store;
 mod token;
 mod tombstones;
+mod trims;
 
 pub use apply::{AppliedCatalog, CatalogInUse};
 pub use context::{ConsentLine, CustomerContext, FeatureLine, TimelineEntry};

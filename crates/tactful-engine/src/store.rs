@@ -79,19 +79,23 @@ impl Store {
         Seen { view, truncated: linked.truncated }
     }
 
-    /// Digest of all rows. Walks everything: for checks, not for the decision path.
-    /// Each partition by its own schema.
-    pub(crate) fn digest(&self) -> Digest {
-        let mut whole = Digest::default();
+    /// Digest of all rows of which anything is known, and their number. Walks everything: for checks, not for the
+    /// decision path. Each partition by its own schema.
+    ///
+    /// Blank rows are left out: one that knew nothing but a link to somebody since erased stays where the link was
+    /// seen, and never comes to be where the log is folded after the erasure.
+    pub(crate) fn digest(&self) -> (Digest, u64) {
+        let (mut whole, mut known) = (Digest::default(), 0);
         for partition in &self.partitions {
             let generation = partition.generation.load_full();
             partition.read_names(|names| {
-                for entry in generation.rows.chunks().iter().flatten() {
+                for entry in generation.rows.chunks().iter().flatten().filter(|entry| !entry.value().is_blank()) {
                     whole += digest(generation.schema(), names, entry.key(), entry.value());
+                    known += 1;
                 }
             });
         }
-        whole
+        (whole, known)
     }
 
     /// Whether there is a row of a subject id.

@@ -18,6 +18,8 @@ mod events;
 mod matters;
 mod persona;
 pub mod proxy;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod topic;
 mod truth;
 mod visit;

@@ -94,11 +94,21 @@ impl Row {
         self.side.as_deref().and_then(|side| side.links.as_deref())
     }
 
+    /// Whether nothing is known, as in a new row.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        let nothing_beside = self.side.as_deref().is_none_or(|side| *side == Side::default());
+        nothing_beside && self.slots.iter().all(|slot| *slot == 0)
+    }
+
     /// Forgets what was said up to a time, in Unix milliseconds, about a subject id that was erased.
     pub fn forget_link(&mut self, other: &str, until_ms: i64) {
-        if let Some(links) = self.side.as_deref_mut().and_then(|side| side.links.as_deref_mut()) {
+        let Some(side) = self.side.as_deref_mut() else { return };
+        side.links = side.links.take().and_then(|mut links| {
             links.forget(other, until_ms);
-        }
+            // As if there had never been any: a replay of after the erasure hears of none.
+            (!links.is_empty() || links.floor().is_some()).then_some(links)
+        });
     }
 
     /// What was said about purposes; none if nothing ever was.
@@ -156,6 +166,18 @@ mod tests {
     fn an_empty_row_of_64_slots_stays_within_a_quarter_beyond_its_slots() {
         let slots = 64 * size_of::<Slot>();
         assert!((size_of::<Row>() + slots) * 4 <= slots * 5, "{} bytes", size_of::<Row>());
+    }
+
+    #[test]
+    fn a_row_that_knew_nothing_but_a_link_to_somebody_erased_is_blank() {
+        let mut row = Row { slots: vec![0; 2].into(), side: None };
+        row.side_mut().links.get_or_insert_default().insert("customer:1", 5, crate::state::links::LinkKind::Explicit);
+        row.forget_link("customer:1", 4);
+        assert!(!row.is_blank(), "it was said after the erasure");
+        row.forget_link("customer:1", 5);
+        assert!(row.is_blank() && row.links().is_none());
+        row.slots[1] = 1;
+        assert!(!row.is_blank());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The folder of a node's snapshots: `p07/00000000000000001234.snap` is partition 7 up to entry 1234. A file
-//! gets that name once it is whole; whatever has another name is left over from a crash and removed.
+//! gets that name once it is whole; one with the suffix `.part` is left over from a crash and removed. One that could
+//! not be used is set aside with the suffix `.bad`: it counts as kept no more, and may be looked into.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -12,6 +13,7 @@ use crate::error::Error;
 
 const SUFFIX: &str = ".snap";
 const TEMPORARY: &str = ".part";
+const BAD: &str = ".bad";
 
 /// File in which a folder's node keeps its id.
 const NODE: &str = "node";
@@ -91,17 +93,10 @@ impl Folder {
     }
 
     /// Keeps the newest files of a partition, but none from before `least`, and removes all else. Answers their
-    /// offsets, newest first.
+    /// offsets, newest first; those set aside are not among them.
     pub(super) fn prune(&self, partition: u16, least: Offset) -> io::Result<Vec<Offset>> {
-        let listed = list(&self.path, partition)?;
-        let mut kept = Vec::with_capacity(KEPT);
-        for (offset, path) in listed {
-            if kept.len() < KEPT && offset >= least {
-                kept.push(offset);
-            } else {
-                fs::remove_file(path)?;
-            }
-        }
+        let kept = keep(list(&self.path, partition)?, least)?;
+        keep(with_suffix(&self.path, partition, BAD)?, least)?;
         let folder = folder_of(&self.path, partition);
         for entry in fs::read_dir(&folder)? {
             let path = entry?.path();
@@ -123,6 +118,24 @@ impl Begun {
     }
 }
 
+/// Keeps the first few that are not from before `least`, and removes the others. Answers their offsets.
+fn keep(files: Vec<(Offset, PathBuf)>, least: Offset) -> io::Result<Vec<Offset>> {
+    let mut kept = Vec::with_capacity(KEPT);
+    for (offset, path) in files {
+        if kept.len() < KEPT && offset >= least {
+            kept.push(offset);
+        } else {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(kept)
+}
+
+/// Takes a file that could not be used out of those that are kept, so that nothing relies on it.
+pub(super) fn set_aside(path: &Path) -> io::Result<()> {
+    fs::rename(path, path.with_extension(&BAD[1..]))
+}
+
 /// The id that the file holds, or a new one.
 fn node_id(path: &Path) -> io::Result<u64> {
     match fs::read_to_string(path) {
@@ -139,6 +152,10 @@ fn node_id(path: &Path) -> io::Result<u64> {
 
 /// The snapshots of a partition in a folder, newest first. None if there is no folder.
 pub(super) fn list(path: &Path, partition: u16) -> io::Result<Vec<(Offset, PathBuf)>> {
+    with_suffix(path, partition, SUFFIX)
+}
+
+fn with_suffix(path: &Path, partition: u16, suffix: &str) -> io::Result<Vec<(Offset, PathBuf)>> {
     let entries = match fs::read_dir(folder_of(path, partition)) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -148,7 +165,7 @@ pub(super) fn list(path: &Path, partition: u16) -> io::Result<Vec<(Offset, PathB
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
-        let offset = name.to_str().and_then(|name| name.strip_suffix(SUFFIX)).and_then(|digits| digits.parse().ok());
+        let offset = name.to_str().and_then(|name| name.strip_suffix(suffix)).and_then(|digits| digits.parse().ok());
         found.extend(offset.map(|offset: Offset| (offset, entry.path())));
     }
     found.sort_by_key(|(offset, _)| std::cmp::Reverse(*offset));
@@ -175,6 +192,21 @@ mod tests {
         assert_eq!(fs::read_dir(root.path().join("p07")).unwrap().count(), 3);
         assert!(list(root.path(), 8).unwrap().is_empty());
         assert_eq!(folder.prune(7, 901).unwrap(), [1_000], "no older one may stay");
+    }
+
+    #[test]
+    fn one_set_aside_counts_no_more_and_goes_when_it_must() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::open(root.path()).unwrap();
+        for offset in [5, 70, 900, 1_000] {
+            folder.begin(7, offset).unwrap().finish().unwrap();
+        }
+        let (_, newest) = list(root.path(), 7).unwrap().remove(0);
+        set_aside(&newest).unwrap();
+        assert_eq!(folder.prune(7, 0).unwrap(), [900, 70, 5]);
+        assert!(newest.with_extension("bad").is_file());
+        assert_eq!(folder.prune(7, 1_001).unwrap(), []);
+        assert_eq!(fs::read_dir(root.path().join("p07")).unwrap().count(), 0, "what is erased is in none of them");
     }
 
     #[test]

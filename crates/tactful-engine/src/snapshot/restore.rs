@@ -16,6 +16,7 @@ use super::folder;
 use crate::generation::{FoldSchema, Generation};
 use crate::rows::Rows;
 use crate::store::Store;
+use crate::trims;
 
 /// What a snapshot held beside rows and names, which are in place already.
 pub(crate) struct Restored {
@@ -86,7 +87,8 @@ impl Finder<'_> {
             Vec::new()
         });
         for (offset, path) in files {
-            let usable = match blocking(move || read(&path)).await {
+            let file = path.clone();
+            let usable = match blocking(move || read(&file)).await {
                 Ok(candidate) if is_own && candidate.read.header.epoch != self.log.epoch() => {
                     return Err(of_another_log());
                 }
@@ -101,10 +103,20 @@ impl Finder<'_> {
                 Err(reason) => {
                     counter!("tactful_snapshots_total", "result" => "bad").increment(1);
                     tracing::error!(partition, offset, reason, "passed over a snapshot");
+                    if is_own {
+                        self.set_aside(&path, offset);
+                    }
                 }
             }
         }
         Ok(None)
+    }
+
+    /// Nothing may be trimmed because of a snapshot that cannot be used.
+    fn set_aside(&self, path: &std::path::Path, offset: Offset) {
+        if let Err(error) = folder::set_aside(path) {
+            tracing::error!(partition = self.partition, offset, %error, "cannot set a bad snapshot aside");
+        }
     }
 
     /// Why a snapshot does not fit schema and log; none if it does.
@@ -131,7 +143,10 @@ impl Finder<'_> {
                 let fits = found == Some((header.offset, header.anchor));
                 Ok((!fits).then_some("the log holds another entry at its end: it was rolled back"))
             }
-            Err(LogError::Trimmed { first }) if first <= header.offset + 1 => Ok(None),
+            Err(LogError::Trimmed { first }) if first <= header.offset + 1 => {
+                let fits = trims::ends_at(self.log, self.partition, header.offset, header.anchor).await?;
+                Ok((!fits).then_some("the log was trimmed to its end by somebody else, so that nothing shows it fits"))
+            }
             Err(LogError::Trimmed { .. }) => Ok(Some("the log was trimmed beyond it")),
             Err(error) => Err(error),
         }

@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use metrics::{counter, gauge};
 use tactful_log::Offset;
 use tactful_proto::storage::SnapshotHeader;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::file::Writer;
 use super::folder::Folder;
@@ -169,10 +170,10 @@ impl Taker {
             }
             Some(_) => {}
             None => {
-                tokio::time::sleep_until(self.pause_until.into()).await;
+                tokio::time::sleep_until(self.pause_until).await;
                 let (mut called, mut required) = (shared.called.subscribe(), shared.required.subscribe());
                 let (oldest, index) = (shared.oldest(self.partition), usize::from(self.partition));
-                let due = tokio::time::Instant::from_std(self.due(&shared, applied, rows));
+                let due = self.due(&shared, applied, rows);
                 tokio::select! {
                     () = tokio::time::sleep_until(due), if applied > self.last.0 => {}
                     _called = called.wait_for(|called| *called > self.answered) => {}

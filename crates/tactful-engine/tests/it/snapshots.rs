@@ -52,7 +52,8 @@ impl Place {
     fn files(&self, partition: u16) -> Vec<PathBuf> {
         let folder = self.snapshots().join(format!("p{partition:02}"));
         let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-        let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> = paths.filter(|path| path.extension().is_some_and(|it| it == "snap")).collect();
         files.sort();
         files
     }
@@ -82,12 +83,12 @@ async fn live(engine: &Engine, round: usize) {
     settle(engine).await;
 }
 
-/// Trims the log up to what the newest snapshots hold.
-async fn trim(place: &Place, log: &Arc<dyn Log>) {
+/// Trims the log as far as the newest snapshots allow; with `their_ends` the last entries that they hold go as well.
+async fn trim(place: &Place, log: &Arc<dyn Log>, their_ends: bool) {
     for partition in 0..4 {
         let newest = place.files(partition).pop().expect("every partition has a snapshot");
         let offset: u64 = newest.file_stem().unwrap().to_str().unwrap().parse().unwrap();
-        log.trim(Partition::Data(partition), offset + 1).await.unwrap();
+        log.trim(Partition::Data(partition), offset + u64::from(their_ends)).await.unwrap();
     }
 }
 
@@ -104,7 +105,7 @@ async fn a_start_from_snapshots_knows_what_a_start_from_the_whole_log_does() {
 
     // All that a start has now are the snapshots of the stop.
     let log = place.log();
-    trim(&place, &log).await;
+    trim(&place, &log, false).await;
     let engine = start_with(&log, &place.options()).await;
     assert_eq!(engine.digests(), before);
     // Message m1-7 was one of customer 20.
@@ -142,7 +143,7 @@ async fn a_start_from_snapshots_knows_who_belongs_together() {
     stop(log, engine).await;
 
     let log = place.log();
-    trim(&place, &log).await;
+    trim(&place, &log, false).await;
     let engine = start_with(&log, &place.options()).await;
     assert_eq!((engine.digests(), all(&engine)), (before, customers));
     engine.link(&said("customer:1", "customer:2", false)).await.unwrap();
@@ -239,8 +240,10 @@ async fn damaged_snapshots_are_passed_over_down_to_the_log_and_then_to_a_peer() 
         (damaged..3).for_each(|nth| damage(&place, nth));
         let (log, engine) = place.start().await;
         assert_eq!(engine.digests(), before, "file {damaged} and those after it are damaged");
-        // The stop takes a new one in the place of the newest.
+        // The stop takes a new one, and those that were damaged do not count.
         stop(log, engine).await;
+        assert_eq!(place.files(0).len(), damaged + 1);
+        copy(&peer, &place.snapshots());
     }
     (0..3).for_each(|nth| damage(&place, nth));
     let log = place.log();
@@ -280,6 +283,21 @@ async fn a_log_that_was_rolled_back_is_told_and_the_state_is_that_of_the_log() {
     let after = engine.digests();
     stop(log, engine).await;
     assert_eq!(place.replayed().await, after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_whose_end_a_stranger_trimmed_away_is_not_believed() {
+    let place = Place::new();
+    let (log, engine) = place.start().await;
+    live(&engine, 0).await;
+    stop(log, engine).await;
+    let log = place.log();
+    trim(&place, &log, true).await;
+    // For all that can be seen, the log was rolled back and other entries came in the place of what was trimmed.
+    let engine = Engine::start(Arc::clone(&log), ruleset(), &place.options()).await.unwrap();
+    tokio::time::timeout(PATIENCE, engine.damaged()).await.unwrap();
+    assert!(engine.readiness().damage.unwrap().contains("trimmed"));
+    stop(log, engine).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -340,7 +358,7 @@ async fn a_snapshot_holds_its_schema_and_stands_switches_in_its_midst() {
     assert_eq!(place.replayed().await, before);
     // The newest of each partition fits, though its schema is not that of the node's files.
     let log = place.log();
-    trim(&place, &log).await;
+    trim(&place, &log, false).await;
     let engine = start_with(&log, &place.options()).await;
     assert_eq!(engine.digests(), before);
     stop(log, engine).await;

@@ -4,4 +4,5 @@ mod catalog;
 mod company;
 mod learner;
 mod policies;
+mod simulation;
 mod world;

@@ -186,15 +186,19 @@ pub(super) fn all_bad(scene: &Scene) -> Result<Seen> {
     // The start may have taken good ones since.
     flip_all(&scene.snapshots("redis"))?;
     command(&redis, &["XTRIM", "{tactful:p00}:log", "MINID", "9-0"])?;
-    let refused = match scene.node("redis", Some(address(&redis)), NEVER) {
+    let (refused, told) = match scene.node("redis", Some(address(&redis)), NEVER) {
         Ok(node) => {
-            let (status, _) = scene.wait(node.ready())?;
+            let (status, why) = scene.wait(node.ready())?;
             node.stop()?;
-            status != 200
+            (status != 200, format!("/readyz answers {status}: {}", why.trim()))
         }
-        Err(error) => format!("{error:#}").contains("the first one kept is 9"),
+        Err(error) => {
+            let told = format!("{error:#}");
+            (told.contains("the first one kept is"), told)
+        }
     };
-    lines.push(format!("log trimmed as well: {}", if refused { "does not serve, and says why" } else { "SERVES" }));
+    let serves = if refused { "does not serve, and says why" } else { "NOT REFUSED" };
+    lines.push(format!("log trimmed as well: {serves} ({told})"));
     Ok(Seen { what: lines.join("; "), holds: holds && refused })
 }
 
