@@ -1,20 +1,17 @@
-//! Customers in memory as the engine keeps them: partitions of concurrent maps of rows. They are
-//! copied from some folded templates, since folding a million would take longer than measuring.
+//! Customers in memory, in the rows of the engine. They are copied from some folded templates, since folding a
+//! million would take longer than measuring.
 
 use std::sync::{PoisonError, RwLock};
 
-use dashmap::DashMap;
-use foldhash::fast::RandomState;
 use tactful_core::hash;
 use tactful_core::state::{Applied, CustomerView, Entry, Event, EventKind, Names, Row, Schema, Value, apply};
+use tactful_engine::Rows;
 
 use crate::catalog::{EVENTS, FLAG_TRAITS, NUMBER_TRAITS, TRAIT_MAX, feature_name};
 use crate::rng::Rng;
 
-/// Partitions, chunks of each, and lock shards of a chunk, as in a server with default settings.
+/// Partitions of a server with default settings.
 pub(crate) const PARTITIONS: u16 = 16;
-const CHUNKS: usize = 128;
-const SHARDS: usize = 2;
 /// Different rows; the others are copies.
 const TEMPLATES: usize = 4_096;
 /// Tracked events behind each template.
@@ -27,11 +24,9 @@ pub struct Customers {
 }
 
 struct Partition {
-    chunks: Box<[Chunk]>,
+    rows: Rows,
     names: RwLock<Names>,
 }
-
-type Chunk = DashMap<Box<str>, Row, RandomState>;
 
 impl Customers {
     /// This many customers with ids of [`id`], known since the days before `now_ms`.
@@ -51,14 +46,13 @@ impl Customers {
     }
 
     fn filled(count: usize, names: &Names, templates: &[Row]) -> Self {
-        let chunk = |_| Chunk::with_hasher_and_shard_amount(RandomState::default(), SHARDS);
-        let partition = |_| Partition { chunks: (0..CHUNKS).map(chunk).collect(), names: RwLock::new(names.clone()) };
+        let partition = |_| Partition { rows: Rows::new(PARTITIONS), names: RwLock::new(names.clone()) };
         let customers = Self { partitions: (0..PARTITIONS).map(partition).collect(), count };
         for number in 0..count {
             let id = id(number);
             // A copy is written out in full, so that its memory counts as used.
             let row = templates[number % templates.len()].clone();
-            customers.of(&id).chunk(&id).insert(id.into(), row);
+            customers.of(&id).rows.insert(&id, row);
         }
         customers
     }
@@ -72,28 +66,25 @@ impl Customers {
     /// The view of a customer: one look-up, the row copied out under its shard's lock.
     #[must_use]
     pub fn view(&self, schema: &Schema, id: &str, now_ms: i64) -> CustomerView {
-        match self.of(id).chunk(id).get(id) {
+        match self.of(id).rows.get(id) {
             Some(row) => CustomerView::read(schema, &[row.value()], now_ms),
             None => CustomerView::unknown(schema),
         }
     }
 
-    /// Folds an entry into a customer's row.
+    /// Folds an entry into the row of a known customer.
+    ///
+    /// # Panics
+    /// If it is not known.
     pub fn apply(&self, schema: &Schema, id: &str, entry: &Entry<'_>, received_ms: i64) -> Applied {
         let partition = self.of(id);
         let mut names = partition.names.write().unwrap_or_else(PoisonError::into_inner);
-        let mut row = partition.chunk(id).entry(id.into()).or_insert_with(|| Row::new(schema));
+        let mut row = partition.rows.get_mut(id).expect("customers are made before events come");
         apply(schema, &mut names, row.value_mut(), entry, received_ms)
     }
 
     fn of(&self, id: &str) -> &Partition {
         &self.partitions[usize::from(hash::partition(id, PARTITIONS))]
-    }
-}
-
-impl Partition {
-    fn chunk(&self, id: &str) -> &Chunk {
-        &self.chunks[usize::from(hash::hash_slot(id) / PARTITIONS) % CHUNKS]
     }
 }
 

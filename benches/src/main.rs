@@ -92,9 +92,9 @@ struct RestartArgs {
     /// What `state` left.
     #[arg(long)]
     folder: PathBuf,
-    /// Only read the files.
-    #[arg(long)]
-    read: bool,
+    /// What to measure.
+    #[arg(long, value_enum, default_value_t = state::Part::All)]
+    part: state::Part,
 }
 
 impl Common {
@@ -126,7 +126,7 @@ fn main() -> Result<()> {
             common.print(&state::measure(&std::env::current_exe()?, common.window()?, customers as usize)?)
         }
         Command::Restart(args) => {
-            println!("{}", serde_json::to_string(&state::restart(&args.folder, args.read)?)?);
+            println!("{}", serde_json::to_string(&state::restart(&args.folder, args.part)?)?);
             Ok(())
         }
         Command::Echo(args) => echo::serve(args.reply_bytes, |address| println!("echo ready grpc={address}")),

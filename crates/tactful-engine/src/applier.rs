@@ -12,15 +12,14 @@ use tactful_core::hash;
 use tactful_core::state::{Applied, DecisionMade, Dedup, Entry, Event, OutcomeSeen, Row, STATE_FORMAT, apply};
 use tactful_log::{Entry as LogEntry, Error as LogError, Log, Offset, Partition};
 use tactful_proto::storage::fold_record::Body;
-use tactful_proto::storage::{
-    ExternalDecisionBody, FoldRecord, OutcomeBody, Record, SchemaBody, SnapshotHeader, Tombstone,
-};
+use tactful_proto::storage::{ExternalDecisionBody, FoldRecord, OutcomeBody, Record, SchemaBody, SnapshotHeader};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
 use crate::capture::{Captures, capture};
 use crate::clock::now_ms;
 use crate::damage::Damage;
+use crate::erase_list::Erased;
 use crate::error::{Error, LogFailure};
 use crate::generation::{self, Generation};
 use crate::model::Slot;
@@ -52,8 +51,7 @@ pub(crate) struct Applier {
     pub(crate) snapshots: Snapshots,
     pub(crate) replies: Arc<Replies>,
     pub(crate) tombstones: Tombstones,
-    /// Who was erased, as of the start.
-    pub(crate) erased: Arc<[Tombstone]>,
+    pub(crate) erased: Erased,
     /// Hash of the last entry applied: see `SnapshotHeader`.
     pub(crate) anchor: u64,
 }
@@ -146,9 +144,10 @@ impl Applier {
             self.tombstones.add_missing(&restored.tombstones);
             self.anchor = restored.anchor;
             self.store.partition(self.partition).watermark_ms.store(restored.watermark_ms, Ordering::Relaxed);
-            self.publish(after);
         }
         self.erase_missing();
+        // Only now: whoever waits for this must not meet anybody who was erased.
+        self.publish(after);
         self.snapshots.taker = Taker::new(self.snapshots.shared.clone(), self.partition, after);
         self.flush_if_caught_up(after).await;
         Some(after)
@@ -224,6 +223,7 @@ impl Applier {
                 watermark_ms: rows.watermark_ms(),
                 waiting: captures.waiting(),
                 tombstones: tombstones.list(),
+                rows: rows.generation().rows.len() as u64,
             },
             dedup: dedup.image(),
             generation: Arc::clone(&rows.generation()),

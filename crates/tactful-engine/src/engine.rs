@@ -9,7 +9,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use tactful_core::ruleset::Ruleset;
 use tactful_log::{Log, Offset, Partition};
-use tactful_proto::storage::Tombstone;
 use tactful_proto::v1;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
@@ -23,7 +22,7 @@ use crate::catalog::Written;
 use crate::clock::now_ms;
 use crate::control::{self, Control};
 use crate::damage::Damage;
-use crate::erasures;
+use crate::erase_list::Erased;
 use crate::error::Error;
 use crate::follower::Follower;
 use crate::housekeeper::Housekeeper;
@@ -64,6 +63,7 @@ pub struct Engine {
     /// Where the archive is, for exports.
     archive: Arc<OnceLock<PathBuf>>,
     pub(crate) tombstone_key: TombstoneKey,
+    pub(crate) erased: Erased,
     pub(crate) housekeeping: Arc<Notify>,
     closing: watch::Sender<bool>,
     tasks: Mutex<Tasks>,
@@ -110,16 +110,15 @@ impl Engine {
     /// If the log fails, or if the model in use does not fit the node's own new catalogue.
     pub async fn start(log: Arc<dyn Log>, own: impl Into<Written>, options: &Options) -> Result<Arc<Self>, Error> {
         let Found { start_tails, control, start, node, tokens, tombstone_key, erased } =
-            Found::on(log.as_ref(), own.into()).await?;
+            Found::on(log.as_ref(), own.into(), options).await?;
         let snapshots = snapshots(options, log.partitions())?;
         let store = Arc::new(Store::new(log.partitions(), &start.first));
         let slot = Arc::new(Slot::new(start.ruleset, start.catalog));
         let (recorder, recorder_task) = Recorder::new(Arc::clone(&log), options.recorder_queue_max);
         let (closing, closed) = watch::channel(false);
         let mut tasks = Tasks { recorder: Some(tokio::spawn(recorder_task.run(closed.clone()))), ..Tasks::default() };
-        let damage = Damage::new();
-        let (archive, housekeeping, replies) = (Arc::default(), Arc::default(), Arc::new(Replies::new(options)));
-        let loading = Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
+        let (archive, housekeeping, damage) = (Arc::default(), Arc::default(), Damage::new());
+        let (replies, loading) = (Arc::new(Replies::new(options)), one_for_each_processor());
         let mut progress = Vec::new();
         for (partition, start_tail) in (0..).zip(start_tails) {
             let (sender, receiver) = watch::channel(0);
@@ -138,7 +137,7 @@ impl Engine {
                 anchor: 0,
                 replies: Arc::clone(&replies),
                 tombstones: Tombstones::new(tombstone_key.clone()),
-                erased: Arc::clone(&erased),
+                erased: erased.clone(),
             };
             tasks.followers.push(tokio::spawn(applier.run(closed.clone())));
         }
@@ -170,6 +169,7 @@ impl Engine {
             snapshots,
             archive,
             tombstone_key,
+            erased,
             housekeeping,
             closing,
             tasks: Mutex::new(tasks),
@@ -196,6 +196,8 @@ impl Engine {
             archive: Arc::clone(&self.archive),
             nudge: Arc::clone(&self.housekeeping),
             snapshots: Arc::clone(snapshots),
+            erased: self.erased.clone(),
+            tombstone_key: self.tombstone_key.clone(),
             every: Duration::from_millis(options.housekeeping_ms),
             absent: Duration::from_millis(options.node_absent_ms_max),
         };
@@ -297,10 +299,11 @@ impl Engine {
         }
     }
 
-    /// The longest that a snapshot kept an applier from its next batch since the start.
+    /// The longest time on a processor that a slice of a snapshot kept an applier from its next batch, since the
+    /// last call.
     #[must_use]
-    pub fn longest_snapshot_pause(&self) -> Duration {
-        self.snapshots.as_ref().map_or(Duration::ZERO, |snapshots| snapshots.longest_slice())
+    pub fn take_longest_snapshot_pause(&self) -> Duration {
+        self.snapshots.as_ref().map_or(Duration::ZERO, |snapshots| snapshots.take_longest_slice())
     }
 
     /// Digests of all rows: walks everything, for checks.
@@ -384,20 +387,25 @@ struct Found {
     node: u64,
     tokens: Tokens,
     tombstone_key: TombstoneKey,
-    erased: Arc<[Tombstone]>,
+    erased: Erased,
 }
 
 impl Found {
-    async fn on(log: &dyn Log, own: Written) -> Result<Self, Error> {
+    async fn on(log: &dyn Log, own: Written, options: &Options) -> Result<Self, Error> {
         let node = start_value();
         let start_tails = tails(log).await?;
         let mut control = control::read(log).await?;
         let start = apply::start(log, own, &mut control, node).await?;
         let tokens = Tokens::new(secret(log, TOKEN_KEY).await?, start_value());
         let tombstone_key = TombstoneKey::of(log).await?;
-        let erased = erasures::tombstones(log).await?.into();
+        let erased = Erased::of(log, options).await?;
         Ok(Self { start_tails, control, start, node, tokens, tombstone_key, erased })
     }
+}
+
+/// How many snapshots are loaded at once.
+fn one_for_each_processor() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)))
 }
 
 /// Where snapshots go, if anywhere.

@@ -14,7 +14,12 @@ impl Applier {
             Body::Link(link) => Some(link.other_id.as_str()),
             _ => None,
         };
-        std::iter::once(record.subject_id.as_str()).chain(named).any(|id| self.tombstones.bar(id, at_ms))
+        let mut ids = std::iter::once(record.subject_id.as_str()).chain(named);
+        let barred = ids.find(|id| self.tombstones.bar(id, at_ms));
+        if let Some(id) = barred {
+            self.erased.came_back.meet(id, &self.tombstones.key().hash(id));
+        }
+        barred.is_some()
     }
 
     /// Forgets a subject id as of a time.
@@ -45,7 +50,7 @@ impl Applier {
 
     /// Forgets whoever was erased after what this partition was restored from, before anybody may ask.
     pub(crate) fn erase_missing(&mut self) {
-        let missing = self.tombstones.add_missing(&self.erased);
+        let missing = self.tombstones.add_missing(&self.erased.all);
         if missing.is_empty() {
             return;
         }
@@ -59,6 +64,7 @@ impl Applier {
         }
         for subject_id in found {
             self.forget(&subject_id, i64::MAX);
+            self.erased.came_back.meet(&subject_id, &self.tombstones.key().hash(&subject_id));
         }
         tracing::info!(partition = self.partition, erased = missing.len(), "applied erasures of after this state");
     }

@@ -26,6 +26,8 @@ const KEY: &str = "erasures";
 const RECEIPTS_MAX: usize = 4_096;
 /// Erasures that may go on at once: each holds its subject id and two offsets for each partition.
 const GOING_ON_MAX: usize = 256;
+/// What a receipt says of an erasure that began anew.
+const AGAIN: &str = "begun anew: the log was restored from a copy of before";
 /// Tries to write the key while others do.
 const TRIES_MAX: usize = 16;
 /// What a node decided before it heard of an erasure is in the log after so long, in milliseconds.
@@ -93,24 +95,40 @@ fn is_done(erasure: &Erasure) -> bool {
     erasure.gone_ms != 0
 }
 
+/// An erasure of a subject id as of a time.
+pub(crate) fn new(key: &TombstoneKey, subject_id: &str, erased_ms: i64, store: ErasedStore) -> Erasure {
+    Erasure {
+        erasure_id: uuid::Uuid::new_v4().to_string(),
+        tombstone: Some(Tombstone { id: key.hash(subject_id).to_vec(), erased_ms }),
+        subject_id: subject_id.into(),
+        stores: vec![store],
+        ..Erasure::default()
+    }
+}
+
+/// Begins an erasure anew after the log was taken back to before it, unless another node has done so.
+///
+/// # Errors
+/// As [`begin`].
+pub(crate) async fn begin_anew(
+    log: &dyn Log,
+    key: &TombstoneKey,
+    subject_id: &str,
+    erased_ms: i64,
+) -> Result<(), Error> {
+    let store = ErasedStore { store: "list of erasures".into(), removed: 0, what: AGAIN.into() };
+    let erasure = new(key, subject_id, erased_ms, store);
+    if load(log).await?.iter().all(|known| known.tombstone != erasure.tombstone) {
+        begin(log, erasure).await?;
+    }
+    Ok(())
+}
+
 /// Begins an erasure: from its record on, nothing of the subject id is known in any partition.
 ///
 /// # Errors
 /// If the log fails, or too many go on.
-pub(crate) async fn begin(
-    log: &dyn Log,
-    key: &TombstoneKey,
-    subject_id: &str,
-    removed: Vec<ErasedStore>,
-) -> Result<Erasure, Error> {
-    let tombstone = Tombstone { id: key.hash(subject_id).to_vec(), erased_ms: now_ms() };
-    let mut erasure = Erasure {
-        erasure_id: uuid::Uuid::new_v4().to_string(),
-        tombstone: Some(tombstone),
-        subject_id: subject_id.into(),
-        stores: removed,
-        ..Erasure::default()
-    };
+pub(crate) async fn begin(log: &dyn Log, mut erasure: Erasure) -> Result<Erasure, Error> {
     update(log, |erasures| {
         if erasures.iter().filter(|erasure| !is_done(erasure)).count() >= GOING_ON_MAX {
             return Err(Error::TooManyErasures { most: GOING_ON_MAX });

@@ -42,6 +42,14 @@ pub enum Error {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// The file with the list of erasures cannot be used.
+    #[error("the list of erasures {}: {source}", path.display())]
+    EraseList {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer, or what is wrong with it.
+        source: std::io::Error,
+    },
     /// The archive refused or failed.
     #[error(transparent)]
     Archive(#[from] crate::archive::Error),

@@ -12,11 +12,13 @@ use tokio::sync::{Notify, watch};
 
 use crate::archive;
 use crate::clock::now_ms;
+use crate::erase_list::Erased;
 use crate::erasures::{self, Eraser};
 use crate::error::Error;
 use crate::nodes::{needless, report};
 use crate::snapshot::Shared;
 use crate::store::Store;
+use crate::tombstones::TombstoneKey;
 use crate::trims;
 
 /// Lease of the node that trims, and how long it outlives it.
@@ -30,6 +32,8 @@ pub(crate) struct Housekeeper {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) store: Arc<Store>,
     pub(crate) snapshots: Arc<Shared>,
+    pub(crate) erased: Erased,
+    pub(crate) tombstone_key: TombstoneKey,
     /// Where the archive is, once it is known.
     pub(crate) archive: Arc<OnceLock<PathBuf>>,
     /// Wakes it up.
@@ -62,6 +66,8 @@ impl Housekeeper {
         let (log, partitions) = (self.log.as_ref(), self.log.partitions());
         let erasures = erasures::load(log).await?;
         self.snapshots.require(erasures::required(&erasures, partitions));
+        self.keep_list(&erasures)?;
+        self.erase_anew().await?;
         let id = self.snapshots.folder().node();
         let oldest = self.snapshots.kept().iter().map(|kept| kept.oldest).collect();
         let nodes =
@@ -78,6 +84,27 @@ impl Housekeeper {
             Eraser { log, archive }.advance(&nodes).await?;
         }
         Ok(in_a_hurry)
+    }
+
+    /// Notes every erasure outside of the log.
+    fn keep_list(&self, erasures: &[Erasure]) -> Result<(), Error> {
+        let Some(list) = &self.erased.list else { return Ok(()) };
+        let tombstones: Vec<_> = erasures.iter().filter_map(|erasure| erasure.tombstone.clone()).collect();
+        list.note(&tombstones)
+    }
+
+    /// Erases whoever came back with an older copy of the log.
+    async fn erase_anew(&self) -> Result<(), Error> {
+        let mut met = self.erased.came_back.take().into_iter();
+        while let Some((subject_id, erased_ms)) = met.next() {
+            let begun = erasures::begin_anew(self.log.as_ref(), &self.tombstone_key, &subject_id, erased_ms).await;
+            if let Err(error) = begun {
+                self.erased.came_back.give_back(met.chain([(subject_id, erased_ms)]));
+                return Err(error);
+            }
+            tracing::warn!("erases somebody anew who came back with an older copy of the log");
+        }
+        Ok(())
     }
 
     /// Trims what no node needs and the archive has.

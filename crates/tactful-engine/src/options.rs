@@ -20,6 +20,9 @@ pub struct Options {
     pub dedup_ids_min: usize,
     /// Folder of this node's snapshots. Empty: none, for an engine by itself; `snapshots` in `data_dir`, for a server.
     pub snapshots: PathBuf,
+    /// File with the list of erasures, outside of what a backup of the log takes back. Empty: none, for an engine by
+    /// itself; `erase-list` in `data_dir`, for a server.
+    pub erase_list: PathBuf,
     /// Least time between two snapshots of a partition, in milliseconds.
     pub snapshot_every_ms: u64,
     /// Pause between two rounds of housekeeping: saying what this node needs of the log, and trimming the rest.
@@ -39,6 +42,7 @@ impl Default for Options {
             dedup_horizon_ms: 86_400_000,
             dedup_ids_min: 1_000_000,
             snapshots: PathBuf::new(),
+            erase_list: PathBuf::new(),
             snapshot_every_ms: 60_000,
             housekeeping_ms: 10_000,
             node_absent_ms_max: 3_600_000,

@@ -7,12 +7,13 @@ use tactful_core::hash;
 use tactful_core::limits::ID_BYTES_MAX;
 use tactful_log::{Partition, mentions};
 use tactful_proto::storage::record::Body;
-use tactful_proto::storage::{ErasedStore, Erasure, Property, Record};
+use tactful_proto::storage::{ErasedStore, Erasure, Property, Record, Tombstone};
 use tactful_proto::v1;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::archive::Archive;
+use crate::clock::now_ms;
 use crate::engine::Engine;
 use crate::erasures;
 use crate::error::Error;
@@ -35,7 +36,9 @@ impl Engine {
         self.recorder.flush().await;
         let rows = u64::from(self.store.knows(subject_id));
         let memory = ErasedStore { store: "memory".into(), removed: rows, what: "rows, on this node".into() };
-        let erasure = erasures::begin(self.log.as_ref(), &self.tombstone_key, subject_id, vec![memory]).await?;
+        let erasure = erasures::new(&self.tombstone_key, subject_id, now_ms(), memory);
+        let erasure = erasures::begin(self.log.as_ref(), erasure).await?;
+        self.list_erased(erasure.tombstone.as_slice());
         let everywhere = async {
             for (partition, offset) in erasure.records.iter().enumerate() {
                 self.folded(partition, *offset).await;
@@ -52,6 +55,15 @@ impl Engine {
         match timeout_at(until, everywhere).await {
             Ok(receipt) => receipt,
             Err(_) => Ok(receipt(&erasure)),
+        }
+    }
+
+    /// Notes erasures outside of the log. What fails is tried again by the housekeeper.
+    fn list_erased(&self, tombstones: &[Tombstone]) {
+        if let Some(list) = &self.erased.list
+            && let Err(error) = list.note(tombstones)
+        {
+            tracing::error!(%error, "cannot note an erasure outside of the log, trying again");
         }
     }
 

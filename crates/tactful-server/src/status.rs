@@ -32,6 +32,7 @@ pub(crate) fn from_engine(error: &Error) -> Status {
         Error::Log(log) => from_log(LogFailure::of(log), &log.to_string()),
         Error::Record { .. } => plain(Code::DataLoss, "RECORD_UNREADABLE", &error.to_string()),
         // Of a start and of housekeeping alone: no call meets them.
+        Error::EraseList { .. } => plain(Code::Internal, "ERASE_LIST", "the list of erasures cannot be used"),
         Error::Snapshots { .. } => plain(Code::Internal, "SNAPSHOTS", "the folder of the snapshots cannot be used"),
         Error::Archive(archive) => from_archive(archive),
         Error::ArchiveAbsent { .. } => plain(Code::FailedPrecondition, "ARCHIVE_ABSENT", &error.to_string()),

@@ -123,11 +123,14 @@ pub(crate) async fn start(settings: &Settings, catalog: Written) -> Result<(Arc<
     Ok((engine, server))
 }
 
-/// The bounds of the engine; snapshots lie beside the log unless they were given a folder.
+/// The bounds of the engine; snapshots and the list of erasures lie beside the log unless they were given a place.
 fn engine_options(settings: &Settings) -> tactful_engine::Options {
     let mut options = settings.engine.clone();
     if options.snapshots.as_os_str().is_empty() {
         options.snapshots = settings.data_dir.join("snapshots");
+    }
+    if options.erase_list.as_os_str().is_empty() {
+        options.erase_list = settings.data_dir.join("erase-list");
     }
     options
 }

@@ -16,10 +16,10 @@ use super::{EventKind, Names, Row, Schema, Slot};
 use crate::limits::{CONTACTS_MAX, INTERACTIONS_MAX, LINKS_MAX, MATTERS_MAX, TRANSITIONS_MAX};
 
 /// Changes whenever the same state gives other bytes.
-pub const STATE_FORMAT: u32 = 3;
+pub const STATE_FORMAT: u32 = 4;
 
 /// Bytes of an interaction, a contact and a transition.
-const INTERACTION: usize = 16;
+const INTERACTION: usize = 14;
 const CONTACT: usize = 10;
 const TRANSITION: usize = 7;
 /// Least bytes of a matter: type, empty id, no transitions.
@@ -73,9 +73,8 @@ fn encode_side(side: &Side, out: &mut Vec<u8>) {
     for interaction in &side.interactions {
         out.extend_from_slice(&interaction.time_s.to_le_bytes());
         out.extend_from_slice(&interaction.matter.to_le_bytes());
-        out.extend_from_slice(&interaction.name.to_le_bytes());
+        out.extend_from_slice(&interaction.what.to_le_bytes());
         out.extend_from_slice(&interaction.channel.to_le_bytes());
-        out.extend_from_slice(&interaction.action.to_le_bytes());
         out.extend_from_slice(&interaction.kind.number().to_le_bytes());
     }
     put_count(out, side.contacts.len());
@@ -103,9 +102,8 @@ fn decode_side(schema: &Schema, bytes: &mut Reader<'_>) -> Result<Side, Malforme
         side.interactions.push(Packed {
             time_s: bytes.u32()?,
             matter: bytes.u32()?,
-            name: bytes.u16()?,
+            what: bytes.u16()?,
             channel: bytes.u16()?,
-            action: bytes.u16()?,
             kind: PackedKind::numbered(bytes.u16()?)?,
         });
     }

@@ -131,9 +131,8 @@ fn write_rest(names: &Names, row: &Row, bytes: &mut Canonical) {
     for interaction in &side.interactions {
         bytes.number(u64::from(interaction.time_s) << 32 | u64::from(interaction.matter));
         bytes.number(interaction.kind.number().into());
-        bytes.text(names.events.text(interaction.name));
+        bytes.text(interaction.what(names));
         bytes.text(names.channels.text(interaction.channel));
-        bytes.text(names.actions.text(interaction.action));
     }
     for contact in &side.contacts {
         bytes.number(u64::from(contact.time_s));

@@ -82,7 +82,7 @@ impl Fold<'_> {
         }
         let name = names.events.intern(event.name.trim());
         let kind = PackedKind::Event(event.kind);
-        let interaction = Packed { time_s: self.time_s, matter, name, channel, action: 0, kind };
+        let interaction = Packed { time_s: self.time_s, matter, what: name, channel, kind };
         self.row.side_mut().note_interaction(interaction);
     }
 
@@ -152,7 +152,7 @@ impl Fold<'_> {
         let time_s = self.time_s;
         let side = self.row.side_mut();
         side.note_contact(Contact { time_s, action, channel, kind });
-        side.note_interaction(Packed { time_s, matter, name: 0, channel, action, kind });
+        side.note_interaction(Packed { time_s, matter, what: action, channel, kind });
     }
 
     /// Folds into one feature, unless its conditions fail, the entry is too late, or lacks a value.

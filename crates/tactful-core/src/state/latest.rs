@@ -19,26 +19,35 @@ pub(crate) trait Statement {
 /// A time in Unix milliseconds, and a hash of the key for those of equal times.
 type Place = (i64, u32);
 
+/// The floor of what has forgotten nothing.
+const NOTHING: Place = (i64::MIN, 0);
+
 /// The latest statements of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Latest<T, const MAX: usize> {
     /// By key.
     list: Vec<T>,
-    /// The place up to which everything is forgotten.
-    floor: Place,
+    /// The place up to which everything is forgotten; boxed, since hardly any row forgets.
+    floor: Option<Box<Place>>,
 }
 
 impl<T, const MAX: usize> Default for Latest<T, MAX> {
     fn default() -> Self {
-        Self { list: Vec::new(), floor: (i64::MIN, 0) }
+        Self { list: Vec::new(), floor: None }
     }
 }
 
 impl<T, const MAX: usize> Latest<T, MAX> {
+    /// The place up to which everything is forgotten.
+    pub(crate) fn floor(&self) -> Place {
+        self.floor.as_deref().copied().unwrap_or(NOTHING)
+    }
+
     /// Appends it as bytes, each statement as `put` does.
     pub(crate) fn encode(&self, out: &mut Vec<u8>, put: impl Fn(&T, &mut Vec<u8>)) {
-        out.extend_from_slice(&self.floor.0.to_le_bytes());
-        out.extend_from_slice(&self.floor.1.to_le_bytes());
+        let (time_ms, key) = self.floor();
+        out.extend_from_slice(&time_ms.to_le_bytes());
+        out.extend_from_slice(&key.to_le_bytes());
         put_count(out, self.list.len());
         self.list.iter().for_each(|said| put(said, out));
     }
@@ -49,7 +58,7 @@ impl<T, const MAX: usize> Latest<T, MAX> {
         least: usize,
         read: impl Fn(&mut Reader<'a>) -> Result<T, Malformed>,
     ) -> Result<Self, Malformed> {
-        let floor = (bytes.i64()?, bytes.u32()?);
+        let floor = Some((bytes.i64()?, bytes.u32()?)).filter(|floor| *floor != NOTHING).map(Box::new);
         let count = bytes.count(least, MAX)?;
         let mut list = Vec::with_capacity(count);
         for _ in 0..count {
@@ -65,13 +74,9 @@ impl<T: Statement, const MAX: usize> Latest<T, MAX> {
         &self.list
     }
 
-    pub(crate) fn floor(&self) -> Place {
-        self.floor
-    }
-
     /// Whether anything was forgotten.
     pub(crate) fn has_forgotten(&self) -> bool {
-        self.floor.0 > i64::MIN
+        self.floor.is_some()
     }
 
     /// The latest statement of a key.
@@ -83,7 +88,7 @@ impl<T: Statement, const MAX: usize> Latest<T, MAX> {
     /// Merges a statement; `later(a, b)` says whether `a` replaces `b` of the same key: a total order that
     /// begins with the time.
     pub(crate) fn insert(&mut self, said: T, later: impl FnOnce(&T, &T) -> bool) {
-        if place(&said) <= self.floor {
+        if place(&said) <= self.floor() {
             return;
         }
         match self.list.binary_search_by(|held| held.key().cmp(said.key())) {
@@ -97,8 +102,9 @@ impl<T: Statement, const MAX: usize> Latest<T, MAX> {
         }
         while self.list.len() > MAX {
             let oldest = self.list.iter().map(place).min();
-            self.floor = oldest.expect("there are more statements than the bound");
-            self.list.retain(|held| place(held) > self.floor);
+            let floor = oldest.expect("there are more statements than the bound");
+            self.floor = Some(Box::new(floor));
+            self.list.retain(|held| place(held) > floor);
         }
     }
 }

@@ -8,7 +8,7 @@ use super::consent::Consents;
 use super::fact::Facts;
 use super::links::Links;
 use super::matters::Matters;
-use super::{Schema, Slot};
+use super::{Names, Schema, Slot};
 use crate::limits::{CONTACTS_MAX, INTERACTIONS_MAX};
 
 /// The state of one subject id.
@@ -33,15 +33,17 @@ pub(crate) struct Side {
     pub(crate) facts: Facts,
 }
 
-/// An interaction in 16 bytes; names are ids of the partition's [`super::Names`].
+/// An interaction in 14 bytes; names are ids of the partition's [`super::Names`]. Packed: fifty of them then fit into
+/// the allocator's size below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(C, packed(2))]
 pub(crate) struct Packed {
     pub(crate) time_s: u32,
     /// Hash of the matter's id; 0 for none.
     pub(crate) matter: u32,
-    pub(crate) name: u16,
+    /// Name of an event, or action of a decision or outcome.
+    pub(crate) what: u16,
     pub(crate) channel: u16,
-    pub(crate) action: u16,
     pub(crate) kind: PackedKind,
 }
 
@@ -54,8 +56,9 @@ pub(crate) enum PackedKind {
     Outcome(u8),
 }
 
-/// Something said to the customer, or the answer, in 12 bytes.
+/// Something said to the customer, or the answer, in 10 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(C, packed(2))]
 pub(crate) struct Contact {
     pub(crate) time_s: u32,
     pub(crate) action: u16,
@@ -63,8 +66,9 @@ pub(crate) struct Contact {
     pub(crate) kind: PackedKind,
 }
 
-const _: () = assert!(size_of::<Packed>() == 16);
-const _: () = assert!(size_of::<Contact>() <= 16);
+const _: () = assert!(size_of::<Packed>() == 14);
+const _: () = assert!(size_of::<Contact>() == 10);
+const _: () = assert!(size_of::<Side>() <= 128);
 const _: () = assert!(size_of::<Option<Box<Side>>>() == 8);
 
 impl Row {
@@ -123,6 +127,16 @@ impl Row {
 
     pub(crate) fn contacts(&self) -> &[Contact] {
         self.side.as_deref().map_or(&[], |side| &side.contacts)
+    }
+}
+
+impl Packed {
+    /// Name of the event, or the action.
+    pub(crate) fn what(self, names: &Names) -> &str {
+        match self.kind {
+            PackedKind::Event(_) => names.events.text(self.what),
+            PackedKind::Decision | PackedKind::Outcome(_) => names.actions.text(self.what),
+        }
     }
 }
 
@@ -185,7 +199,7 @@ mod tests {
         let mut side = Side::default();
         let kind = PackedKind::Decision;
         for time_s in 0..50 {
-            side.note_interaction(Packed { time_s, matter: 0, name: 0, channel: 0, action: 0, kind });
+            side.note_interaction(Packed { time_s, matter: 0, what: 0, channel: 0, kind });
         }
         for time_s in 0..20 {
             side.note_contact(Contact { time_s, action: 0, channel: 0, kind });

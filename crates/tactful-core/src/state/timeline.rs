@@ -44,7 +44,7 @@ pub fn interactions<'a>(schema: &'a Schema, row: &'a Row, names: &'a Names) -> V
 }
 
 fn resolve<'a>(schema: &'a Schema, row: &'a Row, names: &'a Names, packed: &Packed) -> Interaction<'a> {
-    let given = names.events.text(packed.name);
+    let given = packed.what(names);
     let (kind, name) = match packed.kind {
         PackedKind::Event(kind) if given.is_empty() => (InteractionKind::Event, event_text(kind)),
         PackedKind::Event(_) => (InteractionKind::Event, given),
@@ -57,7 +57,7 @@ fn resolve<'a>(schema: &'a Schema, row: &'a Row, names: &'a Names, packed: &Pack
         name,
         channel: names.channels.text(packed.channel),
         matter_id: matter_id(schema, row, packed.matter),
-        action: names.actions.text(packed.action),
+        action: if kind == InteractionKind::Event { "" } else { given },
     }
 }
 

@@ -2,8 +2,7 @@
 //! What is cut, flipped or joined from two files is seen before any of it is used.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::ops::Range;
+use std::io::{self, BufWriter, Read, Write};
 
 use prost::Message;
 use tactful_core::hash;
@@ -15,6 +14,7 @@ const MAGIC: [u8; 8] = *b"TACTSNP\x01";
 /// Bytes around a block's content: kind and length before it, checksum after it.
 const HEAD: usize = 5;
 const SUM: usize = 8;
+const CUT: &str = "is cut short or cannot be read";
 
 /// What a block holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,54 +68,80 @@ impl Writer {
     }
 }
 
-/// A snapshot that was read and whose checksums hold.
-pub(super) struct Read {
-    pub(super) header: SnapshotHeader,
-    /// Where the blocks between header and end are.
-    pub(super) blocks: Vec<(Kind, Range<usize>)>,
-    pub(super) rows: u64,
+/// The blocks of a file one after the other, in one buffer: in fresh memory for all of it reading would take twice
+/// as long.
+pub(super) struct Blocks<R> {
+    header: SnapshotHeader,
+    file: R,
+    left: u64,
+    sum: u64,
+    content: Vec<u8>,
+    /// Known at the end.
+    rows: u64,
 }
 
-/// Checks the bytes of a file; answers why they are no snapshot.
-pub(super) fn read(bytes: &[u8]) -> Result<Read, &'static str> {
-    let mut rest = bytes.strip_prefix(&MAGIC).ok_or("is no snapshot of this format")?;
-    let (mut sum, mut header, mut blocks) = (0, None, Vec::new());
-    loop {
-        let (kind, content);
-        (kind, content, rest) = block(rest, &mut sum)?;
-        if kind == Kind::End {
-            let rows = content.try_into().map(u64::from_le_bytes).map_err(|_| "has a damaged end")?;
-            if !rest.is_empty() {
-                return Err("goes on after its end");
-            }
-            let header = header.ok_or("does not begin with its header")?;
-            return Ok(Read { header, blocks, rows });
+impl<R: Read> Blocks<R> {
+    /// Reads the header; answers why it is no snapshot.
+    pub(super) fn open(file: R, length: u64) -> Result<Self, &'static str> {
+        let (header, content) = (SnapshotHeader::default(), Vec::new());
+        let mut blocks = Self { header, file, left: length, sum: 0, content, rows: 0 };
+        if blocks.array() != Ok(MAGIC) {
+            return Err("is no snapshot of this format");
         }
-        if header.is_some() {
-            let end = bytes.len() - rest.len() - SUM;
-            blocks.push((kind, end - content.len()..end));
-        } else if kind == Kind::Header {
-            header = Some(SnapshotHeader::decode(content).map_err(|_| "has a header that cannot be read")?);
-        } else {
-            return Err("does not begin with its header");
-        }
+        let header = match blocks.next()? {
+            Some((Kind::Header, content)) => SnapshotHeader::decode(content),
+            _ => return Err("does not begin with its header"),
+        };
+        blocks.header = header.map_err(|_| "has a header that cannot be read")?;
+        Ok(blocks)
     }
-}
 
-/// The next block, and what follows it.
-fn block<'a>(bytes: &'a [u8], sum: &mut u64) -> Result<(Kind, &'a [u8], &'a [u8]), &'static str> {
-    const CUT: &str = "is cut short";
-    let (head, rest) = bytes.split_first_chunk::<HEAD>().ok_or(CUT)?;
-    let [kind, length @ ..] = *head;
-    let (content, rest) = rest.split_at_checked(u32::from_le_bytes(length) as usize).ok_or(CUT)?;
-    let (stored, rest) = rest.split_first_chunk::<SUM>().ok_or(CUT)?;
-    *sum = chained(*sum, kind, content);
-    if *sum != u64::from_le_bytes(*stored) {
-        return Err("does not match its checksum");
+    /// Bytes of the file that are not read yet.
+    pub(super) fn length(&self) -> u64 {
+        self.left
     }
-    let kinds = [Kind::Header, Kind::Rows, Kind::Names, Kind::Dedup, Kind::End];
-    let kind = kinds.into_iter().find(|known| *known as u8 == kind).ok_or("holds a block of an unknown kind")?;
-    Ok((kind, content, rest))
+
+    /// What the file says of itself.
+    pub(super) fn header(&self) -> &SnapshotHeader {
+        &self.header
+    }
+
+    /// How many rows it says that it holds, once its end was reached.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The next block; none at the end, and only then is the file known to be whole: what came before must not be used
+    /// if the end does not come.
+    pub(super) fn next(&mut self) -> Result<Option<(Kind, &[u8])>, &'static str> {
+        let [kind, length @ ..] = self.array::<HEAD>()?;
+        self.read(u32::from_le_bytes(length))?;
+        self.sum = chained(self.sum, kind, &self.content);
+        if self.sum != u64::from_le_bytes(self.array::<SUM>()?) {
+            return Err("does not match its checksum");
+        }
+        let kinds = [Kind::Header, Kind::Rows, Kind::Names, Kind::Dedup, Kind::End];
+        let kind = kinds.into_iter().find(|known| *known as u8 == kind).ok_or("holds a block of an unknown kind")?;
+        if kind != Kind::End {
+            return Ok(Some((kind, &self.content)));
+        }
+        self.rows = self.content.as_slice().try_into().map(u64::from_le_bytes).map_err(|_| "has a damaged end")?;
+        if self.left > 0 { Err("goes on after its end") } else { Ok(None) }
+    }
+
+    /// Fills the buffer with as many bytes; no room is made for more than the file has.
+    fn read(&mut self, length: u32) -> Result<(), &'static str> {
+        self.left = self.left.checked_sub(length.into()).ok_or(CUT)?;
+        self.content.resize(length as usize, 0);
+        self.file.read_exact(&mut self.content).map_err(|_| CUT)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], &'static str> {
+        self.left = self.left.checked_sub(N as u64).ok_or(CUT)?;
+        let mut bytes = [0; N];
+        self.file.read_exact(&mut bytes).map_err(|_| CUT)?;
+        Ok(bytes)
+    }
 }
 
 fn chained(before: u64, kind: u8, content: &[u8]) -> u64 {
@@ -139,13 +165,22 @@ mod tests {
         read
     }
 
+    /// Reads up to the end; answers the number of rows.
+    fn read(bytes: &[u8]) -> Result<u64, &'static str> {
+        let mut blocks = Blocks::open(bytes, bytes.len() as u64)?;
+        while blocks.next()?.is_some() {}
+        Ok(blocks.rows())
+    }
+
     #[test]
     fn a_file_reads_back() {
         let bytes = written();
-        let read = read(&bytes).unwrap();
-        assert_eq!((read.header.offset, read.rows), (7, 3));
-        let blocks: Vec<_> = read.blocks.into_iter().map(|(kind, place)| (kind, &bytes[place])).collect();
-        assert_eq!(blocks, [(Kind::Rows, &b"some rows"[..]), (Kind::Names, &b""[..])]);
+        let mut blocks = Blocks::open(bytes.as_slice(), bytes.len() as u64).unwrap();
+        assert_eq!(blocks.header().offset, 7);
+        assert_eq!(blocks.next().unwrap(), Some((Kind::Rows, &b"some rows"[..])));
+        assert_eq!(blocks.next().unwrap(), Some((Kind::Names, &b""[..])));
+        assert_eq!(blocks.next().unwrap(), None);
+        assert_eq!(blocks.rows(), 3);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Finds the snapshot that a partition starts from: the newest of its own that reads back and fits the log; else
 //! the log from its beginning; else a snapshot of a peer; else the log is damaged here.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,12 +12,15 @@ use tactful_log::{Error as LogError, Log, Offset, Partition};
 use tactful_proto::storage::{Record, SnapshotHeader, Tombstone};
 use tokio::sync::Semaphore;
 
-use super::file::{self, Kind};
+use super::file::{Blocks, Kind};
 use super::folder;
 use crate::generation::{FoldSchema, Generation};
 use crate::rows::Rows;
 use crate::store::Store;
 use crate::trims;
+
+/// A row takes at least so many bytes: its subject id, a slot, whether there is more.
+const ROW_LEAST: u64 = 10;
 
 /// What a snapshot held beside rows and names, which are in place already.
 pub(crate) struct Restored {
@@ -72,12 +76,6 @@ struct Finder<'a> {
     partition: u16,
 }
 
-/// A file whose checksums hold, and what it holds where: its bytes are looked through once.
-struct Candidate {
-    bytes: Vec<u8>,
-    read: file::Read,
-}
-
 impl Finder<'_> {
     /// The newest usable snapshot of a folder, put in place.
     async fn newest(&self, path: &std::path::Path, is_own: bool) -> Result<Option<Restored>, LogError> {
@@ -89,10 +87,10 @@ impl Finder<'_> {
         for (offset, path) in files {
             let file = path.clone();
             let usable = match blocking(move || read(&file)).await {
-                Ok(candidate) if is_own && candidate.read.header.epoch != self.log.epoch() => {
+                Ok(candidate) if is_own && candidate.header().epoch != self.log.epoch() => {
                     return Err(of_another_log());
                 }
-                Ok(candidate) => match self.misfit(&candidate.read.header).await? {
+                Ok(candidate) => match self.misfit(candidate.header()).await? {
                     None => self.put_in_place(candidate).await,
                     Some(reason) => Err(reason),
                 },
@@ -152,13 +150,16 @@ impl Finder<'_> {
         }
     }
 
-    async fn put_in_place(&self, candidate: Candidate) -> Result<Restored, &'static str> {
+    async fn put_in_place(&self, candidate: Blocks<File>) -> Result<Restored, &'static str> {
         let (store, partition) = (Arc::clone(self.store), self.partition);
         let partitions = self.log.partitions();
         blocking(move || {
-            let body = candidate.read.header.schema.clone().ok_or("it names no schema")?;
+            let body = candidate.header().schema.clone().ok_or("it names no schema")?;
             let schema = FoldSchema::from_record(&body).map_err(|_| "its schema cannot be read")?;
-            let generation = Generation::new(schema, Rows::new(partitions));
+            // Whatever it says, it holds no more than what its bytes have room for.
+            let most = candidate.length() / ROW_LEAST;
+            let rows = Rows::with_room(partitions, candidate.header().rows.min(most) as usize);
+            let generation = Generation::new(schema, rows);
             let (restored, names, linked) = fill(candidate, &generation)?;
             let rows = &generation.rows;
             linked.iter().filter_map(|id| rows.get(id)).for_each(|row| store.links.learn_row(row.key(), row.value()));
@@ -183,39 +184,39 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.unwrap_or(Err("reading it panicked"))
 }
 
-fn read(path: &std::path::Path) -> Result<Candidate, &'static str> {
-    let bytes = std::fs::read(path).map_err(|_| "it cannot be read")?;
-    let read = file::read(&bytes)?;
-    Ok(Candidate { bytes, read })
+fn read(path: &std::path::Path) -> Result<Blocks<File>, &'static str> {
+    let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+    let (length, file) = opened.map_err(|_| "it cannot be read")?;
+    Blocks::open(file, length)
 }
 
-/// Fills empty rows with what a file holds. Answers also its names, and whose rows have links.
-fn fill(candidate: Candidate, generation: &Generation) -> Result<(Restored, Names, Vec<Box<str>>), &'static str> {
+/// Fills empty rows with what a file holds, which count only if this succeeds. Answers also its names, and whose rows have links.
+fn fill(mut blocks: Blocks<File>, generation: &Generation) -> Result<(Restored, Names, Vec<Box<str>>), &'static str> {
     let (schema, rows) = (generation.schema(), &generation.rows);
     let malformed = "its checksums hold, yet its content cannot be read";
-    let Candidate { bytes, read } = candidate;
     let (mut dedup, mut names, mut count, mut linked) = (None, Vec::new(), 0, Vec::new());
-    for (kind, place) in read.blocks {
-        let mut content = Reader::new(&bytes[place]);
+    while let Some((kind, content)) = blocks.next()? {
+        let mut bytes = Reader::new(content);
         match kind {
             Kind::Rows => {
-                while !content.is_empty() {
-                    let (subject_id, row) = decode_row(schema, &mut content).map_err(|_| malformed)?;
+                while !bytes.is_empty() {
+                    let (subject_id, row) = decode_row(schema, &mut bytes).map_err(|_| malformed)?;
                     linked.extend(row.links().map(|_| subject_id.into()));
                     rows.insert(subject_id, row);
                     count += 1;
                 }
             }
-            Kind::Names => names.push(content),
-            Kind::Dedup => dedup = Some(DedupImage::decode(&mut content).map_err(|_| malformed)?),
+            Kind::Names => names.push(content.to_vec()),
+            Kind::Dedup => dedup = Some(DedupImage::decode(&mut bytes).map_err(|_| malformed)?),
             Kind::Header | Kind::End => return Err(malformed),
         }
     }
-    if count != read.rows || count != rows.len() as u64 {
+    if count != blocks.rows() || count != rows.len() as u64 {
         return Err("it holds another number of rows than it says");
     }
+    let mut names: Vec<_> = names.iter().map(|bytes: &Vec<u8>| Reader::new(bytes)).collect();
     let names = Names::decode(&mut names).map_err(|_| malformed)?;
-    let header = read.header;
+    let header = blocks.header().clone();
     let restored = Restored {
         offset: header.offset,
         dedup: dedup.ok_or(malformed)?,

@@ -12,6 +12,8 @@ use super::file::Kind;
 use crate::generation::Generation;
 use crate::store::PartitionRows;
 
+/// Rows written at once: a tenth of a millisecond, since each of them lies somewhere else in memory.
+const ROWS_MAX: usize = 64;
 /// Names written at once.
 const NAMES_MAX: usize = 4_096;
 /// Old forms of rows that may wait: more means that the disk cannot keep up.
@@ -40,8 +42,10 @@ pub(super) struct Sweep {
     next: Next,
     /// Until all chunks are out.
     generation: Option<Arc<Generation>>,
-    /// Changed since the beginning while their chunk was not out yet: they are.
+    /// Changed since the beginning, before their chunk began to go out: they are out.
     changed: HashSet<Box<str>, RandomState>,
+    /// Rows of the chunk that goes out which are not out yet.
+    pending: HashSet<Box<str>, RandomState>,
     block: Vec<u8>,
     rows: u64,
 }
@@ -49,7 +53,10 @@ pub(super) struct Sweep {
 /// What goes out next.
 enum Next {
     Dedup(DedupImage),
+    /// The rows of a chunk are to be listed.
     Chunk(usize),
+    /// Those that are pending, of this chunk.
+    Rows(usize),
     Names(NamesPlace),
     End,
     Nothing,
@@ -58,17 +65,23 @@ enum Next {
 impl Sweep {
     pub(super) fn new(dedup: DedupImage, generation: Arc<Generation>) -> Self {
         let (next, generation) = (Next::Dedup(dedup), Some(generation));
-        Self { next, generation, changed: HashSet::default(), block: Vec::new(), rows: 0 }
+        let (changed, pending) = (HashSet::default(), HashSet::default());
+        Self { next, generation, changed, pending, block: Vec::new(), rows: 0 }
     }
 
-    /// The next piece; none once all are out. One short slice of work.
+    /// One short slice of work; answers a piece if that one is complete.
     pub(super) fn slice(&mut self, partition: &PartitionRows) -> Option<Piece> {
         match std::mem::replace(&mut self.next, Next::Nothing) {
             Next::Dedup(dedup) => {
                 self.next = Next::Chunk(0);
                 Some(Piece::Dedup(dedup))
             }
-            Next::Chunk(index) => self.chunk(index),
+            Next::Chunk(index) => {
+                self.list(index);
+                self.next = Next::Rows(index);
+                None
+            }
+            Next::Rows(index) => self.rows(index),
             Next::Names(place) => {
                 let mut block = Vec::new();
                 let names = partition.names.read().unwrap_or_else(PoisonError::into_inner);
@@ -80,30 +93,50 @@ impl Sweep {
         }
     }
 
-    fn chunk(&mut self, index: usize) -> Option<Piece> {
+    fn list(&mut self, index: usize) {
+        let Some(generation) = &self.generation else { return };
+        let ids = generation.rows.chunks()[index].iter().map(|entry| entry.key().clone());
+        self.pending.extend(ids.filter(|id| !self.changed.contains(id)));
+    }
+
+    /// Writes some of the pending rows; answers the piece with their chunk when that was the last of them.
+    fn rows(&mut self, index: usize) -> Option<Piece> {
         let generation = self.generation.take()?;
-        let chunks = generation.rows.chunks();
-        let unchanged = chunks[index].iter().filter(|entry| !self.changed.contains(entry.key()));
-        for entry in unchanged {
-            encode_row(entry.key(), entry.value(), &mut self.block);
-            self.rows += 1;
+        for subject_id in self.pending.extract_if(|_| true).take(ROWS_MAX) {
+            if let Some(row) = generation.rows.get(&subject_id) {
+                encode_row(&subject_id, row.value(), &mut self.block);
+                self.rows += 1;
+            }
         }
-        self.next = if index + 1 < chunks.len() { Next::Chunk(index + 1) } else { Next::Names(NamesPlace::default()) };
-        self.generation = Some(generation).filter(|_| matches!(self.next, Next::Chunk(_)));
+        let chunk_is_out = self.pending.is_empty();
+        let is_last = index + 1 == generation.rows.chunks().len();
+        self.next = match (chunk_is_out, is_last) {
+            (false, _) => Next::Rows(index),
+            (true, false) => Next::Chunk(index + 1),
+            (true, true) => Next::Names(NamesPlace::default()),
+        };
+        self.generation = Some(generation).filter(|_| !(chunk_is_out && is_last));
         // The next chunk is about as large.
-        let room = Vec::with_capacity(self.block.len());
-        Some(Piece::Block(Kind::Rows, std::mem::replace(&mut self.block, room)))
+        let room = Vec::with_capacity(if chunk_is_out { self.block.len() } else { 0 });
+        chunk_is_out.then(|| Piece::Block(Kind::Rows, std::mem::replace(&mut self.block, room)))
     }
 
     /// Is called before a row of a generation changes.
     pub(super) fn before_change(&mut self, changing: &Arc<Generation>, subject_id: &str) {
         let Some(generation) = self.generation.as_ref().filter(|own| Arc::ptr_eq(own, changing)) else { return };
-        let first_not_out = match self.next {
-            Next::Dedup(_) => 0,
-            Next::Chunk(index) => index,
+        let chunk = generation.rows.chunk_of(subject_id);
+        let (first_not_out, going_out) = match self.next {
+            Next::Dedup(_) => (0, None),
+            Next::Chunk(index) => (index, None),
+            Next::Rows(index) => (index + 1, Some(index)),
             Next::Names(_) | Next::End | Next::Nothing => return,
         };
-        if generation.rows.chunk_of(subject_id) < first_not_out || !self.changed.insert(subject_id.into()) {
+        let is_out = if going_out == Some(chunk) {
+            !self.pending.remove(subject_id)
+        } else {
+            chunk < first_not_out || !self.changed.insert(subject_id.into())
+        };
+        if is_out {
             return;
         }
         if let Some(row) = generation.rows.get(subject_id) {
@@ -121,7 +154,7 @@ impl Sweep {
     pub(super) fn abandon(&mut self) {
         self.next = Next::Nothing;
         self.generation = None;
-        self.block = Vec::new();
+        (self.block, self.pending) = (Vec::new(), HashSet::default());
     }
 
     /// Whether rows of the beginning are still needed.

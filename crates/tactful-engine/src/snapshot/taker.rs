@@ -102,9 +102,10 @@ impl Shared {
         self.kept.iter().map(|kept| *kept.borrow()).collect()
     }
 
-    /// The longest that an applier was kept from its next batch by a slice of a snapshot.
-    pub(crate) fn longest_slice(&self) -> Duration {
-        Duration::from_nanos(self.longest_slice_ns.load(Ordering::Relaxed))
+    /// The longest slice of a snapshot since the last call, as time on a processor: it takes no lock that anybody
+    /// holds for long and waits for no disk, so all else is what a busy machine does to any thread.
+    pub(crate) fn take_longest_slice(&self) -> Duration {
+        Duration::from_nanos(self.longest_slice_ns.swap(0, Ordering::Relaxed))
     }
 
     fn oldest(&self, partition: u16) -> Offset {
@@ -192,14 +193,14 @@ impl Taker {
         beginning: impl FnOnce() -> Beginning,
     ) {
         let Some(shared) = self.shared.clone() else { return };
-        let begun_at = Instant::now();
+        let begun = thread_time();
         match &mut self.running {
             // What its writer says to that comes with the next wake.
             Some(running) if running.is_lost() => running.give_up(),
             Some(running) => running.slice(partition),
             None => self.begin_if_due(&shared, partition, applied, beginning),
         }
-        let slice_ns = u64::try_from(begun_at.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let slice_ns = u64::try_from((thread_time() - begun).as_nanos()).unwrap_or(u64::MAX);
         shared.longest_slice_ns.fetch_max(slice_ns, Ordering::Relaxed);
     }
 
@@ -330,6 +331,12 @@ impl Running {
     fn is_lost(&self) -> bool {
         !self.sweep.is_done() && (self.pieces.as_ref().is_none_or(mpsc::Sender::is_closed) || self.sweep.is_behind())
     }
+}
+
+/// How long this thread has run.
+fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap_or_default(), time.tv_nsec.try_into().unwrap_or_default())
 }
 
 /// The writing of one snapshot, on a thread of its own.

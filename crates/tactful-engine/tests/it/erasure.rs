@@ -10,7 +10,7 @@ use tactful_proto::v1;
 use tokio::time::Instant;
 
 use crate::fixture::{
-    PATIENCE, aged, answer, decide, export, feature, ingest, now_s, open, order, settle, start_with, text, values,
+    PATIENCE, aged, answer, copy, decide, export, feature, ingest, now_s, open, order, settle, start_with, text, values,
 };
 
 /// An id and a value that are found nowhere else.
@@ -23,10 +23,14 @@ fn options(folder: &Path) -> Options {
 
 async fn started(log: &Arc<dyn Log>, folder: &Path) -> Arc<Engine> {
     let engine = start_with(log, &options(folder)).await;
+    archive_into(&engine, folder);
+    engine
+}
+
+fn archive_into(engine: &Engine, folder: &Path) {
     let mut archiving = archive::Options::new(folder.join("archive"));
     archiving.every = Duration::from_millis(100);
     engine.start_archiver(archiving);
-    engine
 }
 
 /// The canary does everything that leaves a trace; others do too.
@@ -169,6 +173,52 @@ async fn a_state_of_before_an_erasure_is_rid_of_it_before_anybody_asks() {
     assert!(!replayed.context(CANARY).unwrap().known);
     assert_eq!(feature(&replayed, "customer:2", "orders"), 1.0);
     replayed.close(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_outlives_stores_that_are_taken_back_to_before_it() {
+    const STORES: [&str; 3] = ["log", "snapshots", "archive"];
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { erase_list: folder.path().join("erase-list"), ..options(folder.path()) };
+    let start = async || {
+        let log = open(&folder.path().join("log"));
+        let engine = start_with(&log, &options).await;
+        archive_into(&engine, folder.path());
+        engine
+    };
+    let engine = start().await;
+    live(&engine).await;
+    engine.close(PATIENCE).await;
+    drop(engine);
+    let backup = tempfile::tempdir().unwrap();
+    STORES.iter().for_each(|store| copy(&folder.path().join(store), &backup.path().join(store)));
+    let engine = start().await;
+    erase(&engine, folder.path()).await;
+    engine.close(PATIENCE).await;
+    drop(engine);
+
+    for store in STORES {
+        std::fs::remove_dir_all(folder.path().join(store)).unwrap();
+        copy(&backup.path().join(store), &folder.path().join(store));
+    }
+    assert!(!holding(folder.path(), CANARY.as_bytes()).is_empty());
+    let engine = start().await;
+    let context = engine.context(CANARY).unwrap();
+    assert!(
+        !context.known,
+        "before anybody may ask: {context:?}, {:?}",
+        std::fs::read_to_string(folder.path().join("erase-list"))
+    );
+    assert_eq!(feature(&engine, "customer:2", "orders"), 1.0);
+    // The erasure begins anew by itself, and comes to its end.
+    let looking = async {
+        while !engine.verify_erased(CANARY).await.unwrap().remnants.is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(3 * PATIENCE, looking).await.expect("nothing is left in the end");
+    assert_eq!(holding(folder.path(), CANARY.as_bytes()), Vec::<String>::new());
+    engine.close(PATIENCE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

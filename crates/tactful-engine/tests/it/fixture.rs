@@ -385,3 +385,17 @@ pub(crate) async fn until(mut holds: impl FnMut() -> bool, what: &str) {
     };
     assert!(tokio::time::timeout(PATIENCE, holding).await.is_ok(), "never: {what}");
 }
+
+/// Copies a folder with all that is in it.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

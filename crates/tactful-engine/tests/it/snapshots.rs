@@ -1,7 +1,7 @@
 //! Snapshots: a restart from them is the same as one from the whole log, what is damaged is passed over, and a
 //! log that does not fit is never taken for the one that was read.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,8 +10,8 @@ use tactful_engine::{Digests, Engine, LinkCommand, Options, archive};
 use tactful_log::{Log, Partition};
 
 use crate::fixture::{
-    CATALOG, PATIENCE, aged, decide, export, feature, ingest, item, now_s, open, order, ruleset, settle, start_with,
-    tracked,
+    CATALOG, PATIENCE, aged, copy, decide, export, feature, ingest, item, now_s, open, order, ruleset, settle,
+    start_with, tracked,
 };
 
 /// A log and a folder for snapshots beside it.
@@ -376,18 +376,5 @@ fn damage(place: &Place, nth: usize) {
             bytes[middle] ^= 1
         }
         std::fs::write(file, bytes).unwrap();
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
     }
 }
