@@ -211,7 +211,10 @@ mod tests {
 
     #[test]
     fn a_short_measurement_gives_a_cost() {
-        let cost = Setting::new(10, 20).measure(Duration::from_millis(200)).unwrap();
+        let setting = Setting::new(10, 20);
+        // A machine that is kept busy from outside may not fold as many events as a measurement needs.
+        let mut measured = (0..20).map(|_| setting.measure(Duration::from_millis(200)));
+        let cost = measured.find_map(Result::ok).expect("one of them is a measurement");
         assert!(cost.p10_us > 0.0 && cost.p10_us <= cost.median_us && cost.median_us <= cost.p90_us, "{cost:?}");
     }
 }
