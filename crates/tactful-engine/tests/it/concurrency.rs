@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::artifacts::constant;
-use crate::fixture::{Ask, Running, Stop, decide, export, feature, now_s, order, settle};
+use crate::fixture::{Ask, PATIENCE, Running, Stop, decide, export, feature, now_s, order, settle};
 
 const SUBJECTS: usize = 50;
 const BATCHES: usize = 40;
@@ -14,7 +14,7 @@ const BATCH: usize = 100;
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn decisions_events_reads_and_swaps_go_on_together() {
     let running = Running::new().await;
-    let whole = tokio::time::timeout(Duration::from_secs(30), together(&running)).await;
+    let whole = tokio::time::timeout(PATIENCE, together(&running)).await;
     let decided = whole.expect("nothing waits for ever");
     let orders: f64 = (0..SUBJECTS).map(|n| feature(&running.engine, &format!("customer:{n}"), "orders")).sum();
     assert_eq!(orders, (2 * BATCHES * BATCH) as f64);

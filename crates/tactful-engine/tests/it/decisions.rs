@@ -277,6 +277,6 @@ async fn wrong_requests_name_their_fields() {
     let endless = "p".repeat(1 << 20);
     let started = std::time::Instant::now();
     assert_eq!(fields(Ask { placements: vec![(&endless, 0)], ..Ask::home("c") }), ["placements[0].placement"]);
-    assert!(started.elapsed().as_millis() < 500, "{:?}", started.elapsed());
+    assert!(started.elapsed().as_secs() < 3, "{:?}", started.elapsed());
     assert_eq!(export(engine).await.len(), 0);
 }

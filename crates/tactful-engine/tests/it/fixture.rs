@@ -107,7 +107,7 @@ treatment = [{ channel = "web", content = { title = "Help" } }, { channel = "age
 "#;
 
 /// How long anything in these tests may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The catalogue of these tests.
 pub(crate) fn ruleset() -> Ruleset {

@@ -16,7 +16,7 @@ const DISK: &str = "16m";
 const BALLAST_BYTES: usize = 8 << 20;
 const GROUP: usize = 10;
 const PAYLOAD_BYTES: usize = 1_000;
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_mins(2);
 const A: Partition = Partition::Data(0);
 const B: Partition = Partition::Data(1);
 

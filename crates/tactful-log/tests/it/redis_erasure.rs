@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::redis::RedisStore;
 
 const A: Partition = Partition::Data(0);
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_mins(2);
 
 fn payload(n: u64) -> Bytes {
     Bytes::from([n.to_string().as_bytes(), b" ", &canary(&n.to_string())].concat())

@@ -138,7 +138,7 @@ fn nobody_holds_the_end_up() {
             let Served { log, engine, server, .. } = served;
             let stopping = Instant::now();
             server.stop().await;
-            assert!(stopping.elapsed() < Duration::from_millis(2_500), "{:?}", stopping.elapsed());
+            assert!(stopping.elapsed() < PATIENCE / 2, "{:?}", stopping.elapsed());
             // The open stream ends, and not as if all were well.
             let end = tokio::time::timeout(PATIENCE, acks.message()).await.unwrap();
             assert!(end.is_err(), "{end:?}");

@@ -82,7 +82,7 @@ treatment = [{ channel = "web", content = { title = "Plus" } }]
 "#;
 
 /// How long anything in these tests may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A catalogue of two actions, and a category with a thousand words.
 pub(crate) fn ruleset() -> Ruleset {

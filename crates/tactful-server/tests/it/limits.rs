@@ -39,7 +39,7 @@ async fn a_passed_deadline_is_deadline_exceeded_and_its_work_never_starts() {
     let started = Instant::now();
     let status = raw.call(INGEST, Some("150m"), ingest()).await;
     assert_eq!(reason(&status), exceeded, "{status:?}");
-    assert!((100..5_000).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
+    assert!(started.elapsed() >= Duration::from_millis(100), "{:?}", started.elapsed());
     served.log.stall(false);
     assert_eq!(raw.call(DECIDE, Some("30S"), framed(&ask("customer:1"))).await.code(), Code::Ok);
 }
@@ -83,7 +83,7 @@ async fn overload_answers_at_once_and_passes() {
     let (status, took) = shed.unwrap();
     assert_eq!(reason(&status), (Code::ResourceExhausted, "OVERLOADED".into()));
     let retry = status.get_error_details().retry_info().and_then(|retry| retry.retry_delay).unwrap();
-    assert!(retry > Duration::ZERO && took < Duration::from_secs(1), "{retry:?} {took:?}");
+    assert!(retry > Duration::ZERO && took < Duration::from_secs(5), "{retry:?} {took:?}");
     // Whoever watches over the server still hears that it is well.
     let mut health = HealthClient::new(connect(&served.addresses).await);
     let health = health.check(HealthCheckRequest::default()).await.unwrap().into_inner();

@@ -11,7 +11,7 @@ use std::{
 };
 
 /// How long any one call may take; none comes near it on a machine that is not stuck.
-const CALL_MAX: Duration = Duration::from_secs(60);
+const CALL_MAX: Duration = Duration::from_mins(2);
 /// How often a process is asked whether it has ended.
 const PAUSE: Duration = Duration::from_millis(5);
 

@@ -22,9 +22,9 @@ use crate::{
 };
 
 /// How long a server may take to be ready.
-const READY_MAX: Duration = Duration::from_secs(40);
+const READY_MAX: Duration = Duration::from_mins(2);
 /// How long any condition may take to come true.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_mins(2);
 
 /// A running server.
 pub(crate) struct Server {
