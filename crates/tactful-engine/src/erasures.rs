@@ -2,7 +2,6 @@
 //! it is done, with the subject id, and as a receipt without it afterwards. Whatever node stops in between,
 //! another one goes on.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -189,7 +188,7 @@ pub(crate) async fn note_unreadable(log: &dyn Log, erasures: &[Erasure], nodes: 
 /// What drives erasures to their end, on one node at a time.
 pub(crate) struct Eraser<'a> {
     pub(crate) log: &'a dyn Log,
-    pub(crate) archive: &'a Path,
+    pub(crate) archive: Arc<Archive>,
 }
 
 impl Eraser<'_> {
@@ -210,12 +209,8 @@ impl Eraser<'_> {
         if ready.is_empty() {
             return Ok(());
         }
-        let Some(archive) = Archive::find(self.log, self.archive).await? else {
-            // Another node has it, and does this.
-            return Ok(());
-        };
         for erasure in ready.iter().filter(|erasure| !erasure.subject_id.is_empty()) {
-            self.remove(Arc::clone(&archive), erasure).await?;
+            self.remove(erasure).await?;
         }
         self.purge(&ready).await
     }
@@ -240,8 +235,9 @@ impl Eraser<'_> {
     }
 
     /// Removes what names the subject id from archive, log and intake; then forgets the id itself.
-    async fn remove(&self, archive: Arc<Archive>, erasure: &Erasure) -> Result<(), Error> {
+    async fn remove(&self, erasure: &Erasure) -> Result<(), Error> {
         let (subject_id, partitions) = (erasure.subject_id.clone(), self.log.partitions());
+        let archive = Arc::clone(&self.archive);
         let removing = move || archive.erase(hash::partition(&subject_id, partitions), &[&subject_id]);
         let archived = tokio::task::spawn_blocking(removing).await.map_err(|_| Error::Closed)??;
         let through: Vec<_> = (0..).zip(erasure.targets.iter().copied()).collect();

@@ -1,5 +1,5 @@
 //! Keeps house: says how far back this node may need the log, trims what no node needs and the archive has, and
-//! takes erasures to their end. One node at a time does the latter two, under a lease.
+//! takes erasures to their end. One node at a time does the latter two, under a lease, and only if it has the archive.
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -10,7 +10,7 @@ use tactful_log::{Log, Offset};
 use tactful_proto::storage::{Erasure, Node};
 use tokio::sync::{Notify, watch};
 
-use crate::archive;
+use crate::archive::{self, Archive};
 use crate::clock::now_ms;
 use crate::erase_list::Erased;
 use crate::erasures::{self, Eraser};
@@ -76,14 +76,24 @@ impl Housekeeper {
         let going_on = |erasure: &Erasure| erasure.gone_ms == 0;
         let in_a_hurry = erasures.iter().any(going_on);
         erasures::note_unreadable(log, &erasures, &nodes).await?;
+        // Whoever has not the archive could keep house for ever, and no erasure would come to its end.
+        let Some(archive) = self.archive().await? else { return Ok(in_a_hurry) };
         if log.acquire_lease(LEASE, &format!("{id:016x}"), LEASE_TTL).await?.is_none() {
             return Ok(in_a_hurry);
         }
         self.trim(&nodes, trimmed).await?;
-        if let (true, Some(archive)) = (in_a_hurry, self.archive.get()) {
+        if in_a_hurry {
             Eraser { log, archive }.advance(&nodes).await?;
         }
         Ok(in_a_hurry)
+    }
+
+    /// The log's archive, if this node has it.
+    async fn archive(&self) -> Result<Option<Arc<Archive>>, Error> {
+        match self.archive.get() {
+            Some(directory) => Archive::find(self.log.as_ref(), directory).await,
+            None => Ok(None),
+        }
     }
 
     /// Notes every erasure outside of the log.

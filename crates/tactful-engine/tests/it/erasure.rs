@@ -159,6 +159,22 @@ async fn an_erased_subject_is_in_no_file_and_does_not_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_without_the_archive_leaves_erasures_to_one_that_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = open(&folder.path().join("log"));
+    let snapshots = folder.path().join("snapshots of another");
+    let without = start_with(&log, &Options { snapshots, ..options(folder.path()) }).await;
+    // It has kept house by now, if it ever would.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let engine = started(&log, folder.path()).await;
+    live(&engine).await;
+    erase(&engine, folder.path()).await;
+    for engine in [without, engine] {
+        engine.close(PATIENCE).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_state_of_before_an_erasure_is_rid_of_it_before_anybody_asks() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(&folder.path().join("log"));
