@@ -73,7 +73,7 @@ impl Snapshots {
         partition: u16,
     ) -> Self {
         let (peers, loading) = (options.peer_snapshots.clone(), Arc::clone(loading));
-        Self { shared, peers, loading, taker: Taker::new(None, partition, 0) }
+        Self { shared, peers, loading, taker: Taker::new(None, partition) }
     }
 }
 
@@ -148,7 +148,7 @@ impl Applier {
         self.erase_missing();
         // Only now: whoever waits for this must not meet anybody who was erased.
         self.publish(after);
-        self.snapshots.taker = Taker::new(self.snapshots.shared.clone(), self.partition, after);
+        self.snapshots.taker = Taker::new(self.snapshots.shared.clone(), self.partition);
         self.flush_if_caught_up(after).await;
         Some(after)
     }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use prost::Message;
 use tactful_core::layout::FieldKind;
 use tactful_core::ruleset::Ruleset;
-use tactful_log::{Log, Offset, Partition};
+use tactful_log::{Entry, Log, Offset, Partition};
 use tactful_proto::storage::control_record::Body;
 use tactful_proto::storage::{CatalogApplied, ControlRecord, LayoutField, LayoutUsed, ModelLoaded};
 
@@ -78,9 +78,14 @@ pub(crate) enum Change {
 }
 
 impl Control {
-    /// Takes in the next entry.
-    pub(crate) fn take(&mut self, offset: Offset, record: ControlRecord) -> Change {
+    /// Takes in the next entry. One that cannot be read is passed over by every node: only Tactful writes there.
+    pub(crate) fn take(&mut self, entry: &Entry) -> Change {
+        let offset = entry.offset;
         self.end = offset;
+        let Ok(record) = ControlRecord::decode(entry.payload.as_ref()) else {
+            tracing::error!(offset, "skipped a control entry that cannot be read");
+            return Change::Nothing;
+        };
         match record.body {
             Some(Body::ModelLoaded(loaded)) => self.take_model(offset, loaded),
             Some(Body::CatalogApplied(applied)) => self.take_catalog(offset, applied, record.received_ms),
@@ -146,7 +151,7 @@ impl Control {
                 if entry.offset > until {
                     break;
                 }
-                change = self.take(entry.offset, decode(&entry)?);
+                change = self.take(&entry);
             }
         }
         Ok(change)
@@ -158,11 +163,6 @@ pub(crate) async fn read(log: &dyn Log) -> Result<Control, Error> {
     let mut control = Control::default();
     control.read_to(log, log.tail(Partition::Control).await?).await?;
     Ok(control)
-}
-
-fn decode(entry: &tactful_log::Entry) -> Result<ControlRecord, Error> {
-    ControlRecord::decode(entry.payload.as_ref())
-        .map_err(|_| Error::Record { partition: u16::MAX, offset: entry.offset })
 }
 
 /// The entry that notes the layout of a ruleset, so that records can be read for ever; none if it is there already.
@@ -216,7 +216,9 @@ mod tests {
 
     fn taken(records: Vec<ControlRecord>) -> (Control, Vec<Change>) {
         let mut control = Control::default();
-        let changes = records.into_iter().zip(1..).map(|(record, offset)| control.take(offset, record)).collect();
+        let entry = |record: ControlRecord, offset| Entry { offset, payload: record.encode_to_vec().into() };
+        let changes =
+            records.into_iter().zip(1..).map(|(record, offset)| control.take(&entry(record, offset))).collect();
         (control, changes)
     }
 

@@ -194,6 +194,7 @@ impl Engine {
             log: Arc::clone(&self.log),
             store: Arc::clone(&self.store),
             archive: Arc::clone(&self.archive),
+            recorder: self.recorder.clone(),
             nudge: Arc::clone(&self.housekeeping),
             snapshots: Arc::clone(snapshots),
             erased: self.erased.clone(),
@@ -398,7 +399,7 @@ impl Found {
         let start = apply::start(log, own, &mut control, node).await?;
         let tokens = Tokens::new(secret(log, TOKEN_KEY).await?, start_value());
         let tombstone_key = TombstoneKey::of(log).await?;
-        let erased = Erased::of(log, options).await?;
+        let erased = Erased::of(log, options, &tombstone_key).await?;
         Ok(Self { start_tails, control, start, node, tokens, tombstone_key, erased })
     }
 }

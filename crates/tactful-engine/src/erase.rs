@@ -9,7 +9,8 @@ use crate::record::time_ms;
 impl Applier {
     /// Whether something happened before its subject id, or one that it names, was erased.
     pub(crate) fn is_barred(&self, record: &FoldRecord, body: &Body) -> bool {
-        let at_ms = time_ms(body);
+        // What was dated ahead came before as well.
+        let at_ms = time_ms(body).min(record.received_ms);
         let named = match body {
             Body::Link(link) => Some(link.other_id.as_str()),
             _ => None,
@@ -25,6 +26,7 @@ impl Applier {
     /// Forgets a subject id as of a time.
     pub(crate) fn erase(&mut self, subject_id: &str, erased_ms: i64) {
         self.tombstones.add(subject_id, erased_ms);
+        self.erased.bar(subject_id, erased_ms);
         self.forget(subject_id, erased_ms);
         self.replies.forget_subject(subject_id);
     }

@@ -9,15 +9,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use metrics::counter;
 use tactful_log::Log;
-use tactful_proto::storage::Tombstone;
+use tactful_proto::storage::record::Body;
+use tactful_proto::storage::{Record, Tombstone};
 
 use crate::erasures;
 use crate::error::Error;
 use crate::options::Options;
-use crate::tombstones::ErasedId;
+use crate::record::body_ms;
+use crate::tombstones::{ErasedId, TombstoneKey, Tombstones};
 
 /// The erasures of one log, in a file.
 pub(crate) struct EraseList {
@@ -160,6 +163,8 @@ pub(crate) struct Erased {
     pub(crate) all: Arc<[Tombstone]>,
     pub(crate) list: Option<Arc<EraseList>>,
     pub(crate) came_back: Arc<CameBack>,
+    /// Those, and what this node has folded since: what is of before an erasure does not even get into the log.
+    barred: Arc<RwLock<Tombstones>>,
 }
 
 impl Erased {
@@ -167,7 +172,7 @@ impl Erased {
     ///
     /// # Errors
     /// If one of them cannot be read.
-    pub(crate) async fn of(log: &dyn Log, options: &Options) -> Result<Self, Error> {
+    pub(crate) async fn of(log: &dyn Log, options: &Options, key: &TombstoneKey) -> Result<Self, Error> {
         let mut all = erasures::tombstones(log).await?;
         let path = &options.erase_list;
         let is_given = !path.as_os_str().is_empty();
@@ -179,7 +184,46 @@ impl Erased {
             tracing::warn!(unknown, "the log does not know of erasures that were listed: they hold, and begin anew");
         }
         all.extend(listed);
-        Ok(Self { all: all.into(), list, came_back: Arc::new(came_back) })
+        let mut barred = Tombstones::new(key.clone());
+        barred.add_missing(&all);
+        Ok(Self { all: all.into(), list, came_back: Arc::new(came_back), barred: Arc::new(RwLock::new(barred)) })
+    }
+
+    /// From now on nothing of before gets in.
+    pub(crate) fn bar(&self, subject_id: &str, erased_ms: i64) {
+        self.barred.write().unwrap_or_else(PoisonError::into_inner).add(subject_id, erased_ms);
+    }
+
+    /// Whether something of this time must stay out, because its subject id was erased.
+    pub(crate) fn is_barred(&self, subject_id: &str, time_ms: i64) -> bool {
+        let barred = self.barred.read().unwrap_or_else(PoisonError::into_inner);
+        let is_barred = barred.bar(subject_id, time_ms);
+        if is_barred {
+            self.came_back.meet(subject_id, &barred.key().hash(subject_id));
+        }
+        is_barred
+    }
+
+    /// Takes out of a record what names somebody who was erased afterwards; whether anything is left of it.
+    pub(crate) fn admit(&self, record: &mut Record) -> bool {
+        let Some(body) = &mut record.body else { return true };
+        let at_ms = body_ms(body);
+        let mut is_barred = self.is_barred(&record.subject_id, at_ms);
+        match body {
+            Body::Link(link) => is_barred |= self.is_barred(&link.other_id, at_ms),
+            Body::Event(event) => {
+                for named in [&mut event.anonymous_id, &mut event.previous_id] {
+                    if self.is_barred(named, at_ms) {
+                        named.clear();
+                    }
+                }
+            }
+            _ => {}
+        }
+        if is_barred {
+            counter!("tactful_events_of_erased_total").increment(1);
+        }
+        !is_barred
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use metrics::counter;
 use prost::Message;
 use tactful_core::hash;
-use tactful_log::{Log, Offset, Partition, mentions};
+use tactful_log::{Log, Offset, Partition, PurgedStore, mentions};
 use tactful_proto::storage::record::Body;
 use tactful_proto::storage::{EraseBody, ErasedStore, Erasure, Erasures, Node, Record, Tombstone};
 
@@ -21,10 +21,15 @@ use crate::trims;
 
 /// Key of the log that holds them.
 const KEY: &str = "erasures";
-/// Receipts kept: with a hundred bytes each, the key stays far below its bound.
-const RECEIPTS_MAX: usize = 4_096;
-/// Erasures that may go on at once: each holds its subject id and two offsets for each partition.
+/// Bytes of the receipts kept, about a thousand, and of the erasures that may go on at once, each with two
+/// offsets for each partition: together they stay below the bound of a key.
+const RECEIPTS_BYTES_MAX: usize = 512 << 10;
+const GOING_ON_BYTES_MAX: usize = 256 << 10;
+/// Erasures that may go on at once, however small.
 const GOING_ON_MAX: usize = 256;
+/// Bytes of an erasure that goes on beside its offsets, and of an offset.
+const GOING_ON_BYTES: usize = 512;
+const OFFSET_BYTES: usize = 10;
 /// What a receipt says of an erasure that began anew.
 const AGAIN: &str = "begun anew: the log was restored from a copy of before";
 /// Tries to write the key while others do.
@@ -36,12 +41,12 @@ const SETTLED_MS: i64 = 1_000;
 ///
 /// # Errors
 /// If the log fails.
-pub(crate) async fn load(log: &dyn Log) -> Result<Vec<Erasure>, Error> {
-    Ok(log.get_key(KEY).await?.as_deref().map_or_else(Vec::new, decode))
+pub(crate) async fn load(log: &dyn Log) -> Result<Erasures, Error> {
+    Ok(log.get_key(KEY).await?.as_deref().map_or_else(Erasures::default, decode))
 }
 
-fn decode(value: &[u8]) -> Vec<Erasure> {
-    Erasures::decode(value).unwrap_or_default().erasures
+fn decode(value: &[u8]) -> Erasures {
+    Erasures::decode(value).unwrap_or_default()
 }
 
 /// Who was erased: what a node applies to a state of before.
@@ -49,7 +54,7 @@ fn decode(value: &[u8]) -> Vec<Erasure> {
 /// # Errors
 /// If the log fails.
 pub(crate) async fn tombstones(log: &dyn Log) -> Result<Vec<Tombstone>, Error> {
-    Ok(load(log).await?.into_iter().filter_map(|erasure| erasure.tombstone).collect())
+    Ok(load(log).await?.erasures.into_iter().filter_map(|erasure| erasure.tombstone).collect())
 }
 
 /// The tombstones of a log, whoever runs on it.
@@ -63,31 +68,46 @@ pub(crate) async fn of_log(log: &dyn Log) -> Result<Tombstones, Error> {
 }
 
 /// Changes the list, whoever else does at the same time.
-async fn update(log: &dyn Log, change: impl Fn(&mut Vec<Erasure>) -> Result<(), Error>) -> Result<(), Error> {
+async fn update(log: &dyn Log, change: impl Fn(&mut Erasures) -> Result<(), Error>) -> Result<(), Error> {
     for _ in 0..TRIES_MAX {
         let found = log.get_key(KEY).await?;
-        let mut erasures = found.as_deref().map_or_else(Vec::new, decode);
+        let mut erasures = found.as_deref().map_or_else(Erasures::default, decode);
         change(&mut erasures)?;
-        let done = erasures.iter().filter(|erasure| is_done(erasure)).count();
-        let mut too_many = done.saturating_sub(RECEIPTS_MAX);
-        erasures.retain(|erasure| {
-            let leaves = is_done(erasure) && too_many > 0;
-            too_many -= usize::from(leaves);
-            !leaves
-        });
-        if log.compare_and_set(KEY, found, Erasures { erasures }.encode_to_vec().into()).await? {
+        drop_oldest(&mut erasures.erasures);
+        if log.compare_and_set(KEY, found, erasures.encode_to_vec().into()).await? {
             return Ok(());
         }
     }
     Err(Error::Busy)
 }
 
+/// Lets the oldest receipts go that there is no room for.
+fn drop_oldest(erasures: &mut Vec<Erasure>) {
+    let mut room = RECEIPTS_BYTES_MAX;
+    let mut newest: Vec<_> = std::mem::take(erasures).into_iter().rev().collect();
+    newest.retain(|erasure| {
+        if is_done(erasure) {
+            let rest = room.checked_sub(erasure.encoded_len());
+            room = rest.unwrap_or(0);
+            return rest.is_some();
+        }
+        true
+    });
+    erasures.extend(newest.into_iter().rev());
+}
+
 async fn update_one(log: &dyn Log, id: &str, change: impl Fn(&mut Erasure)) -> Result<(), Error> {
-    update(log, |erasures| {
-        erasures.iter_mut().filter(|erasure| erasure.erasure_id == id).for_each(&change);
+    update(log, |all| {
+        all.erasures.iter_mut().filter(|erasure| erasure.erasure_id == id).for_each(&change);
         Ok(())
     })
     .await
+}
+
+/// How many may go on at once in a log of so many partitions.
+fn going_on_max(partitions: u16) -> usize {
+    let each = GOING_ON_BYTES + 2 * OFFSET_BYTES * usize::from(partitions);
+    (GOING_ON_BYTES_MAX / each).clamp(1, GOING_ON_MAX)
 }
 
 fn is_done(erasure: &Erasure) -> bool {
@@ -117,7 +137,7 @@ pub(crate) async fn begin_anew(
 ) -> Result<(), Error> {
     let store = ErasedStore { store: "list of erasures".into(), removed: 0, what: AGAIN.into() };
     let erasure = new(key, subject_id, erased_ms, store);
-    if load(log).await?.iter().all(|known| known.tombstone != erasure.tombstone) {
+    if load(log).await?.erasures.iter().all(|known| known.tombstone != erasure.tombstone) {
         begin(log, erasure).await?;
     }
     Ok(())
@@ -128,11 +148,12 @@ pub(crate) async fn begin_anew(
 /// # Errors
 /// If the log fails, or too many go on.
 pub(crate) async fn begin(log: &dyn Log, mut erasure: Erasure) -> Result<Erasure, Error> {
-    update(log, |erasures| {
-        if erasures.iter().filter(|erasure| !is_done(erasure)).count() >= GOING_ON_MAX {
-            return Err(Error::TooManyErasures { most: GOING_ON_MAX });
+    let most = going_on_max(log.partitions());
+    update(log, |all| {
+        if all.erasures.iter().filter(|erasure| !is_done(erasure)).count() >= most {
+            return Err(Error::TooManyErasures { most });
         }
-        erasures.push(erasure.clone());
+        all.erasures.push(erasure.clone());
         Ok(())
     })
     .await?;
@@ -157,12 +178,16 @@ async fn record(log: &dyn Log, erasure: &Erasure) -> Result<Vec<Offset>, Error> 
 }
 
 /// For each partition, the entry that all snapshots must be beyond.
-pub(crate) fn required(erasures: &[Erasure], partitions: u16) -> Vec<Offset> {
+pub(crate) fn required(all: &Erasures, partitions: u16) -> Vec<Offset> {
     let mut required = vec![0; usize::from(partitions)];
-    for erasure in erasures.iter().filter(|erasure| !is_done(erasure)) {
-        required.iter_mut().zip(&erasure.targets).for_each(|(most, target)| *most = (*most).max(*target));
-    }
+    raise(&mut required, &all.through);
+    all.erasures.iter().for_each(|erasure| raise(&mut required, &erasure.targets));
     required
+}
+
+fn raise(offsets: &mut Vec<Offset>, least: &[Offset]) {
+    offsets.resize(offsets.len().max(least.len()), 0);
+    offsets.iter_mut().zip(least).for_each(|(offset, least)| *offset = (*offset).max(*least));
 }
 
 fn all_beyond(reached: &[Offset], offsets: &[Offset]) -> bool {
@@ -170,9 +195,9 @@ fn all_beyond(reached: &[Offset], offsets: &[Offset]) -> bool {
 }
 
 /// Notes which erasures every live node has folded, and what has to go because of them. Any node may.
-pub(crate) async fn note_unreadable(log: &dyn Log, erasures: &[Erasure], nodes: &[Node]) -> Result<(), Error> {
+pub(crate) async fn note_unreadable(log: &dyn Log, all: &Erasures, nodes: &[Node]) -> Result<(), Error> {
     let now_ms = now_ms();
-    for erasure in erasures.iter().filter(|erasure| !is_done(erasure) && !erasure.records.is_empty()) {
+    for erasure in all.erasures.iter().filter(|erasure| !is_done(erasure) && !erasure.records.is_empty()) {
         if erasure.unreadable_ms == 0 && nodes.iter().all(|node| all_beyond(&node.applied, &erasure.records)) {
             update_one(log, &erasure.erasure_id, |erasure| {
                 if erasure.unreadable_ms == 0 {
@@ -194,7 +219,7 @@ pub(crate) struct Eraser<'a> {
 impl Eraser<'_> {
     /// Takes every erasure as far as it can go now.
     pub(crate) async fn advance(&self, nodes: &[Node]) -> Result<(), Error> {
-        let going_on: Vec<_> = load(self.log).await?.into_iter().filter(|erasure| !is_done(erasure)).collect();
+        let going_on: Vec<_> = load(self.log).await?.erasures.into_iter().filter(|erasure| !is_done(erasure)).collect();
         let mut ready = Vec::new();
         for erasure in going_on {
             if erasure.records.is_empty() {
@@ -241,10 +266,13 @@ impl Eraser<'_> {
         let removing = move || archive.erase(hash::partition(&subject_id, partitions), &[&subject_id]);
         let archived = tokio::task::spawn_blocking(removing).await.map_err(|_| Error::Closed)??;
         let through: Vec<_> = (0..).zip(erasure.targets.iter().copied()).collect();
+        let mut trimmed = 0;
+        for (partition, target) in &through {
+            trimmed += target.saturating_sub(trims::gone(self.log, *partition).await?);
+        }
         trims::trim(self.log, &through).await?;
         let subject_id = erasure.subject_id.clone();
         let beside = self.log.erase_beside(Arc::new(move |value: &[u8]| mentions(value, &subject_id))).await?;
-        let trimmed = erasure.targets.iter().sum();
         update_one(self.log, &erasure.erasure_id, |erasure| {
             erasure.subject_id.clear();
             let mut add = |store: &str, removed, what: &str| {
@@ -268,20 +296,62 @@ impl Eraser<'_> {
     /// Makes it physical, and says so.
     async fn purge(&self, erasures: &[Erasure]) -> Result<(), Error> {
         let purged = self.log.purge().await?;
-        for erasure in erasures {
-            let gone_ms = now_ms();
-            update_one(self.log, &erasure.erasure_id, |erasure| {
-                for store in &purged.stores {
-                    let open = if store.gone { "" } else { "OPEN: " };
-                    let what = format!("{open}{}", store.detail);
-                    erasure.stores.push(ErasedStore { store: store.store.into(), removed: 0, what });
-                }
+        let ids: Vec<_> = erasures.iter().map(|erasure| &erasure.erasure_id).collect();
+        let gone_ms = now_ms();
+        update(self.log, |all| {
+            // Another node may have come to the end of some.
+            let going_on = |erasure: &&mut Erasure| !is_done(erasure) && ids.contains(&&erasure.erasure_id);
+            for erasure in all.erasures.iter_mut().filter(going_on) {
+                erasure.stores.extend(purged.stores.iter().map(purged_from));
+                erasure.stores.extend(purged.outside.iter().map(outside_from));
                 erasure.gone_ms = gone_ms;
-                (erasure.records, erasure.targets) = (Vec::new(), Vec::new());
-            })
-            .await?;
-            counter!("tactful_erasures_total").increment(1);
-        }
+                erasure.records.clear();
+                raise(&mut all.through, &std::mem::take(&mut erasure.targets));
+            }
+            Ok(())
+        })
+        .await?;
+        counter!("tactful_erasures_total").increment(erasures.len() as u64);
         Ok(())
+    }
+}
+
+fn purged_from(store: &PurgedStore) -> ErasedStore {
+    let open = if store.gone { "" } else { "OPEN: " };
+    ErasedStore { store: store.store.into(), removed: 0, what: format!("{open}{}", store.detail) }
+}
+
+fn outside_from(what: &&str) -> ErasedStore {
+    ErasedStore { store: "outside".into(), removed: 0, what: format!("OPEN: {what}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_has_room_for_all_that_may_go_on_and_keeps_the_newest_receipts() {
+        let going_on = |partitions: u16| {
+            let offsets = vec![u64::MAX; partitions.into()];
+            let store = ErasedStore { store: "list of erasures".into(), removed: u64::MAX, what: AGAIN.into() };
+            let (records, targets) = (offsets.clone(), offsets);
+            let mut erasure = new(&TombstoneKey::new([1; 32]), &"x".repeat(128), i64::MAX, store);
+            (erasure.records, erasure.targets, erasure.unreadable_ms) = (records, targets, i64::MAX);
+            erasure
+        };
+        for partitions in [1, 16, 256, 4_096] {
+            let erasures = Erasures {
+                erasures: vec![going_on(partitions); going_on_max(partitions)],
+                through: vec![u64::MAX; partitions.into()],
+            };
+            let bytes = erasures.encoded_len() + RECEIPTS_BYTES_MAX;
+            assert!(bytes < tactful_log::VALUE_BYTES_MAX, "{bytes} bytes with {partitions} partitions");
+        }
+        let done = |number: i64| Erasure { gone_ms: number, ..going_on(16) };
+        let mut all: Vec<_> = std::iter::once(going_on(16)).chain((1..5_000).map(done)).collect();
+        drop_oldest(&mut all);
+        assert!(!is_done(&all[0]), "what goes on stays");
+        assert!(all.len() > 500 && all.len() < 4_000, "{}", all.len());
+        assert!(all[1..].iter().map(|erasure| erasure.gone_ms).eq(5_001 - all.len() as i64..5_000), "the newest");
     }
 }

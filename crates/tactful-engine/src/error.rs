@@ -24,14 +24,6 @@ pub enum Error {
     /// The log refused or failed.
     #[error(transparent)]
     Log(#[from] tactful_log::Error),
-    /// A record of the log cannot be read.
-    #[error("the log holds an entry that cannot be read: partition {partition}, offset {offset}")]
-    Record {
-        /// Data partition.
-        partition: u16,
-        /// Offset of the entry.
-        offset: u64,
-    },
     /// The folder of the snapshots cannot be used.
     #[error("cannot {action} the folder of the snapshots {}: {source}", path.display())]
     Snapshots {

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use metrics::counter;
 use prost::Message;
 use tactful_log::{Log, Offset, Partition};
+use tactful_proto::storage::Record;
 use tactful_proto::storage::record::Body;
-use tactful_proto::storage::{ControlRecord, Record};
 use tokio::sync::watch;
 
 use crate::catalog::{Files, Written};
@@ -75,17 +75,11 @@ impl Follower {
         let after = self.done.borrow().end;
         for entry in self.log.read(Partition::Control, after, READ_MAX).await? {
             let mut control = self.done.borrow().clone();
-            match ControlRecord::decode(entry.payload.as_ref()) {
-                Ok(record) => match control.take(entry.offset, record) {
-                    Change::Catalog => self.apply(&control).await?,
-                    Change::Model => self.load(&control).await?,
-                    Change::Nothing => {}
-                    Change::Outdated => tracing::info!(offset = entry.offset, "passed over an outdated control entry"),
-                },
-                Err(_) => {
-                    control.end = entry.offset;
-                    tracing::error!(offset = entry.offset, "skipped a control entry that cannot be read");
-                }
+            match control.take(&entry) {
+                Change::Catalog => self.apply(&control).await?,
+                Change::Model => self.load(&control).await?,
+                Change::Nothing => {}
+                Change::Outdated => tracing::info!(offset = entry.offset, "passed over an outdated control entry"),
             }
             self.done.send_replace(control);
         }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use metrics::{counter, gauge};
 use tactful_log::{Log, Offset};
-use tactful_proto::storage::{Erasure, Node};
+use tactful_proto::storage::{Erasures, Node};
 use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 
 use crate::archive::{self, Archive};
 use crate::clock::now_ms;
@@ -16,6 +17,7 @@ use crate::erase_list::Erased;
 use crate::erasures::{self, Eraser};
 use crate::error::Error;
 use crate::nodes::{needless, report};
+use crate::recorder::Recorder;
 use crate::snapshot::Shared;
 use crate::store::Store;
 use crate::tombstones::TombstoneKey;
@@ -27,6 +29,9 @@ const LEASE_TTL: Duration = Duration::from_secs(60);
 /// Pause between two rounds while an erasure goes on: somebody waits for it.
 const HURRY: Duration = Duration::from_millis(250);
 
+/// How long the record of decisions may take to be in the log, before a round is left out.
+const FLUSH_MAX: Duration = Duration::from_secs(10);
+
 /// Does what is to be done from time to time.
 pub(crate) struct Housekeeper {
     pub(crate) log: Arc<dyn Log>,
@@ -36,6 +41,7 @@ pub(crate) struct Housekeeper {
     pub(crate) tombstone_key: TombstoneKey,
     /// Where the archive is, once it is known.
     pub(crate) archive: Arc<OnceLock<PathBuf>>,
+    pub(crate) recorder: Recorder,
     /// Wakes it up.
     pub(crate) nudge: Arc<Notify>,
     pub(crate) every: Duration,
@@ -65,16 +71,21 @@ impl Housekeeper {
     async fn round(&self, trimmed: &mut [Offset]) -> Result<bool, Error> {
         let (log, partitions) = (self.log.as_ref(), self.log.partitions());
         let erasures = erasures::load(log).await?;
-        self.snapshots.require(erasures::required(&erasures, partitions));
+        let required = erasures::required(&erasures, partitions);
+        let oldest =
+            self.snapshots.kept().iter().zip(&required).map(|(kept, required)| kept.needed(*required)).collect();
+        self.snapshots.require(required).await?;
+        let in_a_hurry = erasures.erasures.iter().any(|erasure| erasure.gone_ms == 0);
         self.keep_list(&erasures)?;
         self.erase_anew().await?;
         let id = self.snapshots.folder().node();
-        let oldest = self.snapshots.kept().iter().map(|kept| kept.oldest).collect();
-        let nodes =
-            report(log, Node { id, seen_ms: now_ms(), oldest, applied: self.store.applied() }, self.absent).await?;
+        let applied = self.store.applied();
+        // What was decided before this node heard of an erasure is in the log before it says that it has.
+        if in_a_hurry && timeout(FLUSH_MAX, self.recorder.flush()).await.is_err() {
+            return Ok(in_a_hurry);
+        }
+        let nodes = report(log, Node { id, seen_ms: now_ms(), oldest, applied }, self.absent).await?;
         gauge!("tactful_nodes").set(nodes.len() as f64);
-        let going_on = |erasure: &Erasure| erasure.gone_ms == 0;
-        let in_a_hurry = erasures.iter().any(going_on);
         erasures::note_unreadable(log, &erasures, &nodes).await?;
         // Whoever has not the archive could keep house for ever, and no erasure would come to its end.
         let Some(archive) = self.archive().await? else { return Ok(in_a_hurry) };
@@ -97,9 +108,9 @@ impl Housekeeper {
     }
 
     /// Notes every erasure outside of the log.
-    fn keep_list(&self, erasures: &[Erasure]) -> Result<(), Error> {
+    fn keep_list(&self, erasures: &Erasures) -> Result<(), Error> {
         let Some(list) = &self.erased.list else { return Ok(()) };
-        let tombstones: Vec<_> = erasures.iter().filter_map(|erasure| erasure.tombstone.clone()).collect();
+        let tombstones: Vec<_> = erasures.erasures.iter().filter_map(|erasure| erasure.tombstone.clone()).collect();
         list.note(&tombstones)
     }
 

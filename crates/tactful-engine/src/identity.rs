@@ -44,12 +44,16 @@ impl Engine {
         let statement = Statement {
             message_hash: message_hash(Domain::Link, &command.message_id),
             received_ms: now_ms,
-            event_ms,
+            event_ms: event_ms.min(now_ms),
             linked: command.linked,
             explicit: true,
             source: &command.source,
         };
-        let halves = statement.halves(&command.subject_id, &command.other_id);
+        let mut halves = statement.halves(&command.subject_id, &command.other_id);
+        if !halves.iter_mut().all(|half| self.erased.admit(half)) {
+            // Of before one of them was erased: it is taken, and forgotten.
+            return Ok(String::new());
+        }
         self.append(halves.iter().map(|half| self.entry(half)).collect()).await
     }
 }
@@ -65,7 +69,8 @@ pub(crate) fn implied(record: &Record) -> Option<[Record; 2]> {
     let statement = Statement {
         message_hash: record.message_hash,
         received_ms: record.received_ms,
-        event_ms: event.event_ms,
+        // Not ahead: an erasure forgets the links of before by their time.
+        event_ms: event.event_ms.min(record.received_ms),
         linked: true,
         explicit: false,
         source: &event.source,

@@ -60,8 +60,7 @@ impl Engine {
                 match intake.record(item) {
                     Ok(record) => {
                         answer.accepted += 1;
-                        entries.push(self.entry(&record));
-                        entries.extend(implied(&record).iter().flatten().map(|half| self.entry(half)));
+                        entries.extend(self.admitted(record));
                     }
                     Err(refusal) => answer.errors.push(refusal.into_error(index)),
                 }
@@ -80,6 +79,13 @@ impl Engine {
         let partitions: Vec<Partition> = entries.iter().map(|(partition, _)| *partition).collect();
         let offsets = self.log.append(entries).await?;
         Ok(self.position(partitions.into_iter().zip(offsets)))
+    }
+
+    /// The entries of a record and of the link that it implies; none if all of it is of somebody who was erased since.
+    fn admitted(&self, mut record: Record) -> impl Iterator<Item = (Partition, Bytes)> {
+        let own = self.erased.admit(&mut record).then_some(record);
+        let halves = own.as_ref().and_then(implied).into_iter().flatten();
+        own.into_iter().chain(halves).map(|record| self.entry(&record))
     }
 
     pub(crate) fn entry(&self, record: &Record) -> (Partition, Bytes) {
@@ -126,6 +132,7 @@ impl Intake<'_> {
         if kind == v1::EventType::Alias {
             subject("previous_id", &event.previous_id)?;
         }
+        short("previous_id", &event.previous_id)?;
         let anonymous_id = anonymous_id(kind, &event.anonymous_id)?;
         short("message_id", &event.message_id)?;
         short("name", &event.name)?;

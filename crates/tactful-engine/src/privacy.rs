@@ -32,8 +32,8 @@ impl Engine {
     /// If the id is none, the log fails, or too many erasures go on.
     pub async fn erase(&self, subject_id: &str, until: Instant) -> Result<v1::Erasure, Error> {
         check(subject_id)?;
-        // What was decided so far is in the log before the record that takes it away.
-        self.recorder.flush().await;
+        // What was decided so far is in the log before the record that takes it away, if the log answers.
+        let _late = timeout_at(until, self.recorder.flush()).await.is_err();
         let rows = u64::from(self.store.knows(subject_id));
         let memory = ErasedStore { store: "memory".into(), removed: rows, what: "rows, on this node".into() };
         let erasure = erasures::new(&self.tombstone_key, subject_id, now_ms(), memory);
@@ -73,7 +73,7 @@ impl Engine {
     /// If there is none with this id, or the log fails.
     pub async fn erasure(&self, erasure_id: &str) -> Result<v1::Erasure, Error> {
         let erasures = erasures::load(self.log.as_ref()).await?;
-        let found = erasures.iter().find(|erasure| erasure.erasure_id == erasure_id);
+        let found = erasures.erasures.iter().find(|erasure| erasure.erasure_id == erasure_id);
         found.map(receipt).ok_or_else(|| {
             Error::missing("erasure_id", "is no erasure of this log: give the id that Erase answered, as it came")
         })

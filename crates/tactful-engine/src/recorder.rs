@@ -38,6 +38,7 @@ pub(crate) enum Queued {
 }
 
 /// The decision path's end of the recorder.
+#[derive(Clone)]
 pub(crate) struct Recorder {
     partitions: u16,
     queue: mpsc::Sender<Queued>,

@@ -33,6 +33,17 @@ pub(crate) async fn trim(log: &dyn Log, through: &[(u16, Offset)]) -> Result<(),
     Ok(())
 }
 
+/// The last entry that a partition has no more; 0 if it has all.
+///
+/// # Errors
+/// If the log fails.
+pub(crate) async fn gone(log: &dyn Log, partition: u16) -> Result<Offset, LogError> {
+    match log.read(Partition::Data(partition), 0, 1).await {
+        Err(LogError::Trimmed { first }) => Ok(first - 1),
+        read => read.map(|_| 0),
+    }
+}
+
 /// The hash of an entry; none if there is nothing to trim up to it.
 async fn anchor(log: &dyn Log, partition: u16, offset: Offset) -> Result<Option<u64>, LogError> {
     let Some(before) = offset.checked_sub(1) else { return Ok(None) };
@@ -66,6 +77,15 @@ async fn note(log: &dyn Log, last: &[Trim]) -> Result<(), Error> {
 pub(crate) async fn ends_at(log: &dyn Log, partition: u16, offset: Offset, anchor: u64) -> Result<bool, LogError> {
     let noted = log.get_key(KEY).await?.as_deref().map_or_else(Vec::new, decode);
     Ok(noted.contains(&Trim { partition: partition.into(), offset, anchor }))
+}
+
+/// The entry that was trimmed last from a partition; 0 if none was.
+///
+/// # Errors
+/// If the log fails.
+pub(crate) async fn last(log: &dyn Log, partition: u16) -> Result<Offset, LogError> {
+    let noted = log.get_key(KEY).await?.as_deref().map_or_else(Vec::new, decode);
+    Ok(noted.iter().find(|trim| trim.partition == partition.into()).map_or(0, |trim| trim.offset))
 }
 
 fn decode(value: &[u8]) -> Vec<Trim> {

@@ -284,7 +284,11 @@ impl Log for RedisLog {
         self.call(move |shared| {
             let sha256: [u8; 32] = Sha256::digest(&bytes).into();
             let set = |connection: &mut redis::Connection| {
-                redis::cmd("SET").arg(keys::blob(&sha256)).arg(&bytes[..]).exec(connection)
+                // A Redis that is full refuses even what it has; a node must start on it all the same.
+                match redis::cmd("EXISTS").arg(keys::blob(&sha256)).query(connection)? {
+                    true => Ok(()),
+                    false => redis::cmd("SET").arg(keys::blob(&sha256)).arg(&bytes[..]).exec(connection),
+                }
             };
             shared.server.run_twice("store a blob", set)?;
             Ok(sha256)
@@ -379,8 +383,9 @@ fn get(shared: &Shared, action: &'static str, key: &str) -> Result<Option<Bytes>
 
 /// Reads entries of `range`, all readable a moment ago, from Redis.
 fn read_stored(shared: &Shared, partition: Partition, range: std::ops::Range<Offset>) -> Result<Vec<Entry>, Error> {
-    let read = |connection: &mut redis::Connection| streams::range(connection, partition, range.clone());
-    let entries = shared.server.run_twice("read the log", read)?;
+    let read =
+        |connection: &mut redis::Connection| streams::understood(streams::range(connection, partition, range.clone()));
+    let entries = shared.server.run_twice("read the log", read)?.ok_or_else(|| streams::foreign(partition))?;
     if !entries.is_empty() && entries.iter().map(|entry| entry.offset).eq(range.clone().take(entries.len())) {
         return Ok(entries);
     }

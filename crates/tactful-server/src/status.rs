@@ -30,7 +30,6 @@ pub(crate) fn from_engine(error: &Error) -> Status {
         Error::Unfit(_) => plain(Code::FailedPrecondition, "MODEL_DOES_NOT_FIT", &error.to_string()),
         Error::Model(reason) => plain(Code::FailedPrecondition, "MODEL_REFUSED", reason),
         Error::Log(log) => from_log(LogFailure::of(log), &log.to_string()),
-        Error::Record { .. } => plain(Code::DataLoss, "RECORD_UNREADABLE", &error.to_string()),
         // Of a start and of housekeeping alone: no call meets them.
         Error::EraseList { .. } => plain(Code::Internal, "ERASE_LIST", "the list of erasures cannot be used"),
         Error::Snapshots { .. } => plain(Code::Internal, "SNAPSHOTS", "the folder of the snapshots cannot be used"),

@@ -84,6 +84,17 @@ impl Folder {
         Ok(count)
     }
 
+    /// Removes the files set aside that end before an entry.
+    ///
+    /// # Errors
+    /// If that fails.
+    pub(super) fn remove_bad(&self, partition: u16, least: Offset) -> Result<(), Error> {
+        let failed = |source| Error::Snapshots { action: "remove a bad file from", path: self.path.clone(), source };
+        let bad = with_suffix(&self.path, partition, BAD).map_err(failed)?;
+        let stale = bad.into_iter().filter(|(offset, _)| *offset < least);
+        stale.map(|(_, path)| fs::remove_file(path)).collect::<io::Result<()>>().map_err(failed)
+    }
+
     /// Begins the file of a snapshot.
     pub(super) fn begin(&self, partition: u16, offset: Offset) -> io::Result<Begun> {
         let folder = folder_of(&self.path, partition);
@@ -143,7 +154,9 @@ fn node_id(path: &Path) -> io::Result<u64> {
             .map_err(|_| io::Error::other("its file `node` holds no id: remove that file")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let (id, _) = uuid::Uuid::new_v4().as_u64_pair();
-            fs::write(path, format!("{id:016x}\n"))?;
+            let whole = path.with_extension("new");
+            fs::write(&whole, format!("{id:016x}\n"))?;
+            fs::rename(whole, path)?;
             Ok(id)
         }
         Err(error) => Err(error),

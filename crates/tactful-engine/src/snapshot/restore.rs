@@ -14,6 +14,8 @@ use tokio::sync::Semaphore;
 
 use super::file::{Blocks, Kind};
 use super::folder;
+use crate::archive;
+use crate::error::Error;
 use crate::generation::{FoldSchema, Generation};
 use crate::rows::Rows;
 use crate::store::Store;
@@ -21,6 +23,9 @@ use crate::trims;
 
 /// A row takes at least so many bytes: its subject id, a slot, whether there is more.
 const ROW_LEAST: u64 = 10;
+
+/// The system does not open a file now; that says nothing about what it holds.
+const UNREADABLE: &str = "it cannot be opened";
 
 /// What a snapshot held beside rows and names, which are in place already.
 pub(crate) struct Restored {
@@ -57,7 +62,9 @@ pub(crate) async fn restore(
     {
         return Ok(Some(restored));
     }
-    let Err(trimmed) = log.read(Partition::Data(partition), 0, 1).await else { return Ok(None) };
+    let Err(trimmed) = log.read(Partition::Data(partition), 0, 1).await else {
+        return must_be_whole(log, partition).await.map(|()| None);
+    };
     if !matches!(trimmed, LogError::Trimmed { .. }) {
         return Err(trimmed);
     }
@@ -68,6 +75,19 @@ pub(crate) async fn restore(
         }
     }
     Err(trimmed)
+}
+
+/// A partition that was once trimmed or archived up to an entry that it does not reach now was deleted, or lost its
+/// end. To begin anew with it, with nobody known, would be wrong in silence.
+async fn must_be_whole(log: &dyn Log, partition: u16) -> Result<(), LogError> {
+    let tail = log.tail(Partition::Data(partition)).await?;
+    let archived = match archive::marks(log).await {
+        Ok(marks) => marks.and_then(|marks| marks.get(usize::from(partition)).copied()).unwrap_or_default(),
+        Err(Error::Log(error)) => return Err(error),
+        Err(error) => return Err(LogError::Corrupt { what: error.to_string() }),
+    };
+    let after = trims::last(log, partition).await?.max(archived);
+    if tail < after { Err(LogError::BeyondTail { after, tail }) } else { Ok(()) }
 }
 
 struct Finder<'a> {
@@ -101,7 +121,7 @@ impl Finder<'_> {
                 Err(reason) => {
                     counter!("tactful_snapshots_total", "result" => "bad").increment(1);
                     tracing::error!(partition, offset, reason, "passed over a snapshot");
-                    if is_own {
+                    if is_own && reason != UNREADABLE {
                         self.set_aside(&path, offset);
                     }
                 }
@@ -186,7 +206,7 @@ async fn blocking<T: Send + 'static>(
 
 fn read(path: &std::path::Path) -> Result<Blocks<File>, &'static str> {
     let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
-    let (length, file) = opened.map_err(|_| "it cannot be read")?;
+    let (length, file) = opened.map_err(|_| UNREADABLE)?;
     Blocks::open(file, length)
 }
 

@@ -12,9 +12,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::KEPT;
 use super::file::Writer;
 use super::folder::Folder;
 use super::sweep::{Beginning, Piece, Sweep};
+use crate::error::Error;
 use crate::generation::Generation;
 use crate::store::PartitionRows;
 
@@ -45,8 +47,17 @@ pub(crate) struct Shared {
 pub(crate) struct Kept {
     pub(crate) newest: Offset,
     pub(crate) oldest: Offset,
+    count: usize,
     /// The latest call that they answer.
     answered: u64,
+}
+
+impl Kept {
+    /// Up to where this node needs the log no more, where erasures require snapshots from beyond an entry: while
+    /// there are few to fall back to, it goes on from the log if one of them is damaged.
+    pub(crate) fn needed(&self, required: Offset) -> Offset {
+        if self.count < KEPT { self.oldest.min(required) } else { self.oldest }
+    }
 }
 
 impl Shared {
@@ -77,13 +88,21 @@ impl Shared {
         }
     }
 
-    /// Lets no snapshot stay that is not beyond these entries, once there are newer ones.
-    pub(crate) fn require(&self, required: Vec<Offset>) {
+    /// Lets no snapshot stay that is not beyond these entries, once there are newer ones; of those that cannot be
+    /// used none at all.
+    ///
+    /// # Errors
+    /// If files cannot be removed.
+    pub(crate) async fn require(self: &Arc<Self>, required: Vec<Offset>) -> Result<(), Error> {
         self.required.send_if_modified(|before| {
             let is_new = *before != required;
-            *before = required;
+            before.clone_from(&required);
             is_new
         });
+        let shared = Arc::clone(self);
+        let removing =
+            move || (0..).zip(required).try_for_each(|(partition, least)| shared.folder.remove_bad(partition, least));
+        tokio::task::spawn_blocking(removing).await.map_err(|_| Error::Closed)?
     }
 
     fn required(&self, partition: u16) -> Offset {
@@ -116,6 +135,7 @@ impl Shared {
         self.kept[usize::from(partition)].send_modify(|kept| {
             kept.newest = offsets.first().copied().unwrap_or_default();
             kept.oldest = offsets.last().copied().unwrap_or_default();
+            kept.count = offsets.len();
             kept.answered = answered.max(kept.answered);
         });
     }
@@ -147,14 +167,16 @@ struct Running {
 
 impl Taker {
     /// One that takes none if nothing is shared.
-    pub(crate) fn new(shared: Option<Arc<Shared>>, partition: u16, restored: Offset) -> Self {
-        let now = Instant::now();
+    pub(crate) fn new(shared: Option<Arc<Shared>>, partition: u16) -> Self {
+        let (now, mut newest) = (Instant::now(), 0);
         if let Some(shared) = &shared {
             let found = super::folder::list(shared.folder.path(), partition).unwrap_or_default();
             let offsets: Vec<_> = found.into_iter().map(|(offset, _)| offset).collect();
             shared.publish(partition, &offsets, 0);
+            // Not what it was restored from, which may be a peer's.
+            newest = offsets.first().copied().unwrap_or_default();
         }
-        Self { shared, partition, last: (restored, now), pause_until: now, answered: 0, turn: None, running: None }
+        Self { shared, partition, last: (newest, now), pause_until: now, answered: 0, turn: None, running: None }
     }
 
     /// Returns when [`Taker::advance`] has something to do. May be dropped at any time.

@@ -10,7 +10,8 @@ use tactful_proto::v1;
 use tokio::time::Instant;
 
 use crate::fixture::{
-    PATIENCE, aged, answer, copy, decide, export, feature, ingest, now_s, open, order, settle, start_with, text, values,
+    PATIENCE, aged, answer, copy, decide, export, feature, ingest, now_s, open, order, settle, start_with, text, until,
+    values,
 };
 
 /// An id and a value that are found nowhere else.
@@ -117,7 +118,16 @@ async fn erase(engine: &Engine, folder: &Path) {
     // What comes late stays away, what happens now begins anew.
     let late = order(CANARY, "late", 5.0, now_s() - 50);
     ingest(engine, vec![late]).await;
+    let late = LinkCommand {
+        subject_id: CANARY.into(),
+        other_id: "customer:3".into(),
+        linked: true,
+        event_time: crate::fixture::at(now_s() - 50),
+        ..LinkCommand::default()
+    };
+    engine.link(&late).await.unwrap();
     assert!(!engine.context(CANARY).unwrap().known);
+    assert_eq!(holding(folder, CANARY.as_bytes()), Vec::<String>::new(), "it does not even get in");
     ingest(engine, vec![order(CANARY, "new", 5.0, now_s() + 1)]).await;
     assert_eq!(feature(engine, CANARY, "orders"), 1.0);
 }
@@ -155,6 +165,7 @@ async fn an_erased_subject_is_in_no_file_and_does_not_come_back() {
     let restored = Engine::start(Arc::clone(&log), crate::fixture::ruleset(), &options(folder.path())).await.unwrap();
     tokio::time::timeout(PATIENCE, restored.damaged()).await.unwrap();
     assert_eq!(feature(&restored, CANARY, "orders"), 0.0);
+    until(|| holding(folder.path(), VALUE.as_bytes()).is_empty(), "files of before the erasure go").await;
     restored.close(PATIENCE).await;
 }
 

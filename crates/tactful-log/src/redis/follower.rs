@@ -79,10 +79,16 @@ impl Follower {
             let answer = read(&mut connection, &followed, self.take)?;
             self.shared.hear();
             let streams = streams::parse_read(answer)?;
-            self.take = fitting(streams.iter().flat_map(|(_, entries)| entries), followed.len()).unwrap_or(self.take);
+            let read = streams.iter().filter_map(|(_, entries)| entries.as_ref().ok()).flatten();
+            self.take = fitting(read, followed.len()).unwrap_or(self.take);
             for (key, entries) in streams {
-                if let Some((partition, _)) = followed.iter().find(|(partition, _)| keys::stream(*partition) == key) {
-                    self.publish(*partition, entries);
+                let Some((partition, _)) = followed.iter().find(|(partition, _)| keys::stream(*partition) == key)
+                else {
+                    continue;
+                };
+                match entries {
+                    Ok(entries) => self.publish(*partition, entries),
+                    Err(_) => self.shared.end(*partition, streams::foreign(*partition)),
                 }
             }
             if self.checked.elapsed() >= CHECK_PACE {
@@ -155,6 +161,10 @@ impl Follower {
         }
         if extent.tail < after {
             return Err(Error::BeyondTail { after, tail: extent.tail });
+        }
+        if extent.first > after + 1 {
+            // Nothing may ever come that would show the gap.
+            return Err(Error::Trimmed { first: extent.first });
         }
         // What was trimmed away cannot be compared; that it was is no fault.
         match (entry, &extent.held) {

@@ -10,6 +10,7 @@ use metrics::counter;
 use redis::{Connection, ErrorKind, RedisError, RedisResult, Value};
 
 use super::{
+    scripts,
     server::{Server, typed},
     sweep::{self, ErasedEntries},
 };
@@ -20,6 +21,9 @@ pub(crate) const DEAD: &str = "tactful:dead";
 pub(crate) const GROUP: &str = "tactful";
 /// Entries taken at once.
 const TAKE_MAX: usize = 500;
+/// Fields of an entry that are kept in the dead list: those beyond are of no event anyway, and a script takes no more
+/// than some thousands.
+const FIELDS_MAX: usize = 1_000;
 /// Time for which Redis holds a call that finds nothing.
 const BLOCK: Duration = Duration::from_millis(500);
 /// An entry that was taken and not settled for so long is given to whoever asks.
@@ -73,13 +77,10 @@ impl Intake {
     /// [`Error::Unfit`], [`Error::Io`].
     pub fn join(url: &str) -> Result<Self, Error> {
         let server = Server::new(url)?;
-        server.run_twice("join the intake", |connection| {
-            let mut make = redis::cmd("XGROUP");
-            make.arg("CREATE").arg(INTAKE).arg(GROUP).arg("0").arg("MKSTREAM");
-            match make.exec(connection) {
-                Err(error) if error.code() == Some("BUSYGROUP") => forget_consumers(connection),
-                made => made,
-            }
+        server.run_twice("join the intake", |connection| match forget_consumers(connection) {
+            // A Redis that is full refuses to make even what is there.
+            Err(error) if is_missing(&error) => make_group(connection),
+            joined => joined,
         })?;
         Ok(Self { server, connection: None, consumer: format!("{:016x}", unique::number()), claimed: None })
     }
@@ -89,7 +90,15 @@ impl Intake {
     /// # Errors
     /// [`Error::Io`]: ask again.
     pub fn take(&mut self) -> Result<Vec<IntakeEntry>, Error> {
-        let outcome = self.fetch();
+        let outcome = match self.fetch() {
+            // Somebody deleted the intake, or its group.
+            Err(error) if is_missing(&error) => {
+                self.connection = None;
+                self.server.run_twice("join the intake", make_group)?;
+                self.fetch()
+            }
+            outcome => outcome,
+        };
         outcome.map_err(|error| {
             // What a broken connection still answers belongs to no later call.
             self.connection = None;
@@ -108,19 +117,24 @@ impl Intake {
         let mut settle = redis::pipe();
         settle.atomic();
         for (entry, reason) in dead {
-            let add = settle.cmd("XADD").arg(DEAD).arg("MAXLEN").arg("~").arg(DEAD_MAX).arg("*");
-            add.arg("reason").arg(reason).arg("entry").arg(&entry.id);
-            for (name, value) in &entry.fields {
-                add.arg(&name[..]).arg(&value[..]);
+            let mut bury = scripts::BURY.key(INTAKE);
+            bury.key(DEAD).arg(&entry.id).arg(DEAD_MAX).arg("reason").arg(reason).arg("entry").arg(&entry.id);
+            for (name, value) in entry.fields.iter().take(FIELDS_MAX) {
+                bury.arg(&name[..]).arg(&value[..]);
             }
-            add.ignore();
+            settle.invoke_script(&bury).ignore();
         }
         let ids: Vec<&str> =
             done.iter().chain(dead.iter().map(|(entry, _)| entry)).map(|entry| entry.id.as_str()).collect();
         settle.cmd("XACK").arg(INTAKE).arg(GROUP).arg(&ids).ignore();
         settle.cmd("XDEL").arg(INTAKE).arg(&ids).ignore();
-        // Twice at worst: an entry may then be in the dead list twice.
-        self.server.run_twice("settle entries", |connection| settle.exec(connection))?;
+        self.server.run_twice("settle entries", |connection| {
+            if !dead.is_empty() {
+                // A pipeline cannot send the text of a script that Redis does not know.
+                scripts::BURY.prepare_invoke().load(connection)?;
+            }
+            settle.exec(connection)
+        })?;
         counter!("tactful_intake_taken_total").increment(done.len() as u64);
         counter!("tactful_intake_dead_total").increment(dead.len() as u64);
         Ok(())
@@ -221,6 +235,19 @@ impl DeadList {
 }
 
 /// Forgets consumers of processes that are long gone and owe nothing.
+/// Whether there is no intake, or no group of it.
+fn is_missing(error: &RedisError) -> bool {
+    error.code() == Some("NOGROUP") || error.detail().is_some_and(|detail| detail.contains("no such key"))
+}
+
+fn make_group(connection: &mut Connection) -> RedisResult<()> {
+    let mut make = redis::cmd("XGROUP");
+    match make.arg("CREATE").arg(INTAKE).arg(GROUP).arg("0").arg("MKSTREAM").exec(connection) {
+        Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
+        made => made,
+    }
+}
+
 fn forget_consumers(connection: &mut Connection) -> RedisResult<()> {
     let consumers: Vec<std::collections::HashMap<String, Value>> =
         redis::cmd("XINFO").arg("CONSUMERS").arg(INTAKE).arg(GROUP).query(connection)?;

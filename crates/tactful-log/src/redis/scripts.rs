@@ -69,6 +69,19 @@ return answer
     Script::new(&[LAST, body].concat())
 });
 
+/// Moves an entry of the intake to the dead list, unless it is there no more: settled by somebody else, or erased.
+///
+/// Keys: intake, dead list. Arguments: the entry, how many the list holds at most, then the fields to list it with.
+pub(crate) static BURY: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "
+if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', unpack(ARGV, 3))
+return 1
+",
+    )
+});
+
 /// Removes the entries of a stream below a number. Answers the first entry that it holds or would.
 pub(crate) static TRIM: LazyLock<Script> = LazyLock::new(|| {
     let body = "

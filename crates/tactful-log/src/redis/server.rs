@@ -176,8 +176,8 @@ impl Durability {
                 "in the memory of Redis alone, without an append-only file: a crash of Redis loses all since its last dump"
             }
             Self::EverySecond => {
-                "append-only file of Redis, synced every second: survives a crash of Redis; a crash of its machine loses \
-                 about the last second"
+                "append-only file of Redis, synced every second: survives a crash of Redis, unless its disk is so slow \
+                 that it holds back writes, for up to two seconds; a crash of its machine loses about the last second"
             }
             Self::Always => {
                 "append-only file of Redis, synced before each acknowledgement: survives a crash of Redis, and of its \

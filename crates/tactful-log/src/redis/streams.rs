@@ -4,7 +4,7 @@ use bytes::Bytes;
 use redis::{Connection, ErrorKind, RedisError, RedisResult, Value};
 
 use super::{keys, scripts::EXTENTS, server::typed};
-use crate::{Entry, Offset, Partition, READ_BYTES_MAX, READ_ENTRIES_MAX};
+use crate::{Entry, Error, Offset, Partition, READ_BYTES_MAX, READ_ENTRIES_MAX};
 
 /// Entries fetched at once at first; more once they prove small.
 const FETCH_MIN: usize = 16;
@@ -69,12 +69,13 @@ pub(crate) fn range(
     Ok(entries)
 }
 
-/// Entries of several streams as XREAD answers them, by the name of the stream.
-pub(crate) fn parse_read(value: Value) -> RedisResult<Vec<(String, Vec<Entry>)>> {
+/// Entries of several streams as XREAD answers them, by the name of the stream; an error for those of a stream that
+/// somebody else wrote to.
+pub(crate) fn parse_read(value: Value) -> RedisResult<Vec<(String, RedisResult<Vec<Entry>>)>> {
     let Value::Array(streams) = value else { return Ok(Vec::new()) };
     let streams = streams.into_iter().map(|stream| {
         let [key, entries] = array(stream)?;
-        Ok((typed(key)?, parse(entries)?))
+        Ok((typed(key)?, parse(entries)))
     });
     streams.collect()
 }
@@ -99,4 +100,17 @@ fn array<const N: usize>(value: Value) -> RedisResult<[Value; N]> {
 
 fn unexpected() -> RedisError {
     (ErrorKind::UnexpectedReturnType, "a stream holds what Tactful did not write").into()
+}
+
+/// Whether an answer was understood: none if it holds what Tactful did not write.
+pub(crate) fn understood<T>(answer: RedisResult<T>) -> RedisResult<Option<T>> {
+    match answer {
+        Err(error) if error.kind() == ErrorKind::UnexpectedReturnType => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
+/// The log holds an entry of somebody else.
+pub(crate) fn foreign(partition: Partition) -> Error {
+    Error::Corrupt { what: format!("partition {partition} holds an entry that Tactful did not write") }
 }

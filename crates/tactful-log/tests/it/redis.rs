@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use redis::Connection;
 use tactful_log::{
-    Entry, Error, Log, Offset, Partition, RedisLog, RedisOptions, RedisServer,
+    Entry, Error, Intake, Log, Offset, Partition, RedisLog, RedisOptions, RedisServer,
     conformance::{PARTITIONS, TestStore},
 };
 use tempfile::TempDir;
@@ -279,6 +279,48 @@ async fn a_stream_that_somebody_else_wrote_to_is_damage() {
     store.command(&["XADD", STREAM_A, "7-0", "d", "beyond"]);
     let (error, _) = end(&log, A, 2).await;
     assert!(matches!(error, Error::Trimmed { first: 7 }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_of_another_shape_is_damage_of_its_partition_alone() {
+    let store = RedisStore::new(0);
+    let log = store.log().unwrap();
+    append_all(&log, A, 2).await;
+    append_all(&log, B, 2).await;
+    store.command(&["XADD", STREAM_A, "3-0", "one", "1", "two", "2"]);
+    let (error, _) = end(&log, A, 2).await;
+    assert!(matches!(error, Error::Corrupt { .. }) && error.to_string().contains("did not write"), "{error}");
+    append(&log, B, "goes on".into()).await.unwrap();
+    assert_eq!(follow(&log, B, 3).await[2].payload, "goes on");
+    // Read from the beginning it is told as well.
+    let again = store.log().unwrap();
+    assert!(matches!(again.read(A, 0, 9).await, Err(Error::Corrupt { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_trimmed_before_it_was_read_is_told_though_nothing_follows() {
+    let store = RedisStore::new(0);
+    let log = store.log().unwrap();
+    append_all(&log, A, 3).await;
+    follow(&log, A, 3).await;
+    let add_and_trim = "for n = 4, 6 do redis.call('XADD', KEYS[1], n .. '-0', 'd', 'unread') end
+        return redis.call('XTRIM', KEYS[1], 'MAXLEN', 0)";
+    store.command(&["EVAL", add_and_trim, "1", STREAM_A]);
+    let (error, _) = end(&log, A, 3).await;
+    assert!(matches!(error, Error::Trimmed { first: 7 }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_and_its_intake_open_on_a_redis_that_is_full() {
+    let store = RedisStore::new(0);
+    let log = store.log().unwrap();
+    let blob = log.put_blob(Bytes::from_static(b"a catalogue")).await.unwrap();
+    drop(Intake::join(&store.url()).unwrap());
+    store.command(&["CONFIG", "SET", "maxmemory", "1mb"]);
+    let again = store.log().unwrap();
+    assert_eq!(again.put_blob(Bytes::from_static(b"a catalogue")).await.unwrap(), blob);
+    assert!(matches!(again.put_blob(Bytes::from_static(b"another")).await, Err(Error::OutOfMemory { .. })));
+    Intake::join(&store.url()).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

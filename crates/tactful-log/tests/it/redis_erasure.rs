@@ -138,6 +138,39 @@ fn text(entry: &IntakeEntry) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_entry_of_redis_dies_once_and_not_after_it_was_erased() {
+    let store = RedisStore::new(0);
+    let mut intake = Intake::join(&store.url()).unwrap();
+    for n in 0..3 {
+        store.command(&["XADD", "tactful:intake", "*", "json", &json("customer:4", n)]);
+    }
+    let taken = intake.take().unwrap();
+    let dead: Vec<_> = taken.iter().map(|entry| (entry.clone(), "unreadable".to_owned())).collect();
+    let list = DeadList::new(&store.url()).unwrap();
+    for _ in 0..2 {
+        intake.settle(&[], &dead[..2]).unwrap();
+        assert_eq!(list.after(None).unwrap().len(), 2, "as another node does that had them too");
+    }
+    assert_eq!(intake.erase(|_| true).unwrap(), ErasedEntries { intake: 1, dead: 2 });
+    intake.settle(&[], &dead).unwrap();
+    assert_eq!(list.after(None).unwrap(), []);
+    assert_eq!(pending(&store), [] as [String; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_intake_that_was_deleted_in_redis_is_made_anew() {
+    let store = RedisStore::new(0);
+    let mut intake = Intake::join(&store.url()).unwrap();
+    store.command(&["DEL", "tactful:intake"]);
+    store.command(&["XADD", "tactful:intake", "*", "json", &json("customer:4", 1)]);
+    let mut taken = Vec::new();
+    while taken.is_empty() {
+        taken = intake.take().unwrap();
+    }
+    assert!(text(&taken[0]).contains("customer:4"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_intake_and_the_dead_list_of_redis_lose_one_customer_and_nothing_else() {
     let store = RedisStore::new(0);
     let log = store.log().unwrap();
