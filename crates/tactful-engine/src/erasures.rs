@@ -8,13 +8,14 @@ use bytes::Bytes;
 use metrics::counter;
 use prost::Message;
 use tactful_core::hash;
-use tactful_log::{Log, Offset, Partition, PurgedStore, mentions};
+use tactful_log::{Log, Offset, Partition, PurgedStore};
 use tactful_proto::storage::record::Body;
 use tactful_proto::storage::{EraseBody, ErasedStore, Erasure, Erasures, Node, Record, Tombstone};
 
 use crate::archive::{self, Archive};
 use crate::clock::now_ms;
 use crate::error::Error;
+use crate::mention::names;
 use crate::record::{Domain, message_hash};
 use crate::tombstones::{TombstoneKey, Tombstones};
 use crate::trims;
@@ -272,7 +273,7 @@ impl Eraser<'_> {
         }
         trims::trim(self.log, &through).await?;
         let subject_id = erasure.subject_id.clone();
-        let beside = self.log.erase_beside(Arc::new(move |value: &[u8]| mentions(value, &subject_id))).await?;
+        let beside = self.log.erase_beside(Arc::new(move |value: &[u8]| names(value, &subject_id))).await?;
         update_one(self.log, &erasure.erasure_id, |erasure| {
             erasure.subject_id.clear();
             let mut add = |store: &str, removed, what: &str| {

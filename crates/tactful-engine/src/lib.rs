@@ -27,6 +27,7 @@ mod housekeeper;
 mod identity;
 mod intake;
 mod links;
+mod mention;
 mod model;
 mod nodes;
 mod options;

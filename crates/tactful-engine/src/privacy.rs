@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prost_types::Timestamp;
 use tactful_core::hash;
 use tactful_core::limits::ID_BYTES_MAX;
-use tactful_log::{Partition, mentions};
+use tactful_log::Partition;
 use tactful_proto::storage::record::Body;
 use tactful_proto::storage::{ErasedStore, Erasure, Property, Record, Tombstone};
 use tactful_proto::v1;
@@ -17,6 +17,7 @@ use crate::clock::now_ms;
 use crate::engine::Engine;
 use crate::erasures;
 use crate::error::Error;
+use crate::mention::names;
 use crate::record::body_ms;
 
 /// Entries read from the log at once.
@@ -96,7 +97,7 @@ impl Engine {
         look("links in memory", u64::from(self.store.links.knows(subject_id)));
         look("snapshots of this node", self.snapshots_with(subject_id).await?);
         let wanted = subject_id.to_owned();
-        let found = self.log.scan(&move |bytes: &[u8]| mentions(bytes, &wanted)).await?;
+        let found = self.log.scan(&move |bytes: &[u8]| names(bytes, &wanted)).await?;
         look("log, keys, blobs, intake and dead list", 0);
         for store in found {
             look(&store.store, store.count);

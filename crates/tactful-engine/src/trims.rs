@@ -85,7 +85,7 @@ pub(crate) async fn ends_at(log: &dyn Log, partition: u16, offset: Offset, ancho
 /// If the log fails.
 pub(crate) async fn last(log: &dyn Log, partition: u16) -> Result<Offset, LogError> {
     let noted = log.get_key(KEY).await?.as_deref().map_or_else(Vec::new, decode);
-    Ok(noted.iter().find(|trim| trim.partition == partition.into()).map_or(0, |trim| trim.offset))
+    Ok(noted.iter().find(|trim| trim.partition == u32::from(partition)).map_or(0, |trim| trim.offset))
 }
 
 fn decode(value: &[u8]) -> Vec<Trim> {

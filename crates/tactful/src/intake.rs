@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use prost::Message;
-use tactful_engine::{Accepted, Engine, Error, LogFailure};
+use tactful_engine::{Accepted, Engine};
 use tactful_log::{Intake, IntakeEntry};
 use tactful_proto::v1::{IngestItem, ItemError, ingest_item::Item};
 use tokio::runtime::Handle;
@@ -106,8 +106,8 @@ impl Taker {
         }
     }
 
-    /// Appends items, trying again while the log fails; answers those refused. What is too much for one group of the
-    /// log goes in parts. None if it was stopped meanwhile: the entries then come again, to whatever node.
+    /// Appends items, trying again while the log fails; answers those refused. None if it was stopped meanwhile:
+    /// the entries then come again, to whatever node.
     fn append(&self, items: Vec<IngestItem>) -> Option<Vec<ItemError>> {
         if items.is_empty() {
             return Some(Vec::new());
@@ -116,9 +116,6 @@ impl Taker {
         while !self.stopping.load(Ordering::Acquire) {
             match self.runtime.block_on(self.engine.ingest(items.clone())) {
                 Ok(Accepted { errors, .. }) => return Some(errors),
-                Err(Error::Log(error)) if LogFailure::of(&error) == LogFailure::Refused => {
-                    return self.append_in_parts(items, &error);
-                }
                 Err(error) => {
                     if !std::mem::replace(&mut told, true) {
                         tracing::warn!(%error, "the log does not take what came in, trying again");
@@ -129,23 +126,6 @@ impl Taker {
         }
         None
     }
-
-    fn append_in_parts(&self, mut items: Vec<IngestItem>, error: &tactful_log::Error) -> Option<Vec<ItemError>> {
-        if items.len() < 2 {
-            return Some(vec![refused(error)]);
-        }
-        let behind = items.split_off(items.len() / 2);
-        let before = items.len() as i64;
-        let mut errors = self.append(items)?;
-        let later = self.append(behind)?;
-        errors.extend(later.into_iter().map(|error| ItemError { index: error.index + before, ..error }));
-        Some(errors)
-    }
-}
-
-/// What became of an item that the log refuses by itself.
-fn refused(error: &tactful_log::Error) -> ItemError {
-    ItemError { index: 0, field: "item".into(), message: error.to_string(), reason: "LOG_REFUSED".into() }
 }
 
 /// What an entry says; none if it holds a blank line. Without a message id of its own it gets that of the entry, so

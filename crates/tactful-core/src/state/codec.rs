@@ -274,8 +274,10 @@ impl Names {
                 NAMES_END => return Ok(names),
                 _ => return Err(Malformed("holds a name of an unknown kind")),
             };
-            let next = table.texts().len() + 1;
-            if usize::from(table.intern(bytes.text()?)) != next {
+            let (next, text) = (table.texts().len() + 1, bytes.text()?);
+            if text.is_empty() && next < usize::from(u16::MAX) {
+                table.skip();
+            } else if usize::from(table.intern(text)) != next {
                 return Err(Malformed("holds a name twice, or too many"));
             }
         }

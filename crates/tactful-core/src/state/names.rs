@@ -2,9 +2,10 @@
 //! takes 16 bytes.
 //!
 //! One `Names` per partition; ids follow the order of the log. Each table holds 65,535 texts; what
-//! comes beyond shares one id and reads as "(other)". It refuses to hold ids of customers or matters.
+//! comes beyond shares one id and reads as "(other)". It refuses to hold ids of customers or matters; what a producer
+//! put into a name all the same is forgotten with its customer, and its id stays empty for good.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -41,11 +42,27 @@ impl Names {
         self.events.len() + self.channels.len() + self.actions.len() + self.sources.len()
     }
 
+    /// Forgets the names that are not used; the others keep their ids. Answers whether there were any.
+    pub fn keep(&mut self, used: &NamesUsed) -> bool {
+        let tables = [&mut self.events, &mut self.channels, &mut self.actions, &mut self.sources];
+        let used = [&used.events, &used.channels, &used.actions, &used.sources];
+        tables.into_iter().zip(used).map(|(table, used)| table.keep(used)).sum::<usize>() > 0
+    }
+
     /// Whether none is held.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// The names that some rows use, by their ids.
+#[derive(Clone, Debug, Default)]
+pub struct NamesUsed {
+    pub(crate) events: HashSet<u16>,
+    pub(crate) channels: HashSet<u16>,
+    pub(crate) actions: HashSet<u16>,
+    pub(crate) sources: HashSet<u16>,
 }
 
 /// Texts of one kind. Tables are apart so that a flood of page names cannot push out the channels.
@@ -77,6 +94,22 @@ impl Table {
             self.texts.push(text.into());
         }
         id
+    }
+
+    /// Gives the next id to nothing: its text was forgotten.
+    pub(crate) fn skip(&mut self) {
+        self.texts.push(Box::from(""));
+    }
+
+    fn keep(&mut self, used: &HashSet<u16>) -> usize {
+        let before = self.ids.len();
+        self.ids.retain(|_, id| used.contains(id));
+        for (id, text) in (0..=OTHER).zip(&mut self.texts) {
+            if !used.contains(&id) {
+                *text = Box::from("");
+            }
+        }
+        before - self.ids.len()
     }
 
     /// Id of a text that may have none.
@@ -131,5 +164,25 @@ mod tests {
         let late = table.intern("too late");
         assert_eq!((late, table.text(late), table.text(2), table.text(0)), (OTHER, "(other)", "b", ""));
         assert_eq!(table.intern("a"), 1);
+    }
+
+    #[test]
+    fn a_name_that_nobody_uses_is_forgotten_and_its_id_stays_empty() {
+        let mut names = Names::new();
+        for name in ["a", "b", "c"] {
+            names.events.intern(name);
+        }
+        names.channels.intern("web");
+        let used = NamesUsed { events: [1, 3].into(), channels: [1].into(), ..NamesUsed::default() };
+        assert!(names.keep(&used) && !names.keep(&used), "once");
+        assert_eq!([1, 2, 3].map(|id| names.events.text(id)), ["a", "", "c"]);
+        assert_eq!((names.channels.text(1), names.events.intern("b")), ("web", 4), "met again it is new");
+        let (mut bytes, mut place) = (Vec::new(), Some(crate::state::NamesPlace::default()));
+        while let Some(from) = place {
+            place = names.encode(from, 2, &mut bytes);
+        }
+        let mut read = Names::decode(&mut [crate::state::Reader::new(&bytes)]).unwrap();
+        assert_eq!([1, 2, 3, 4].map(|id| read.events.text(id)), ["a", "", "c", "b"]);
+        assert_eq!((read.events.intern("d"), names.events.intern("d")), (5, 5));
     }
 }

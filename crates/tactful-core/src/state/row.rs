@@ -8,7 +8,7 @@ use super::consent::Consents;
 use super::fact::Facts;
 use super::links::Links;
 use super::matters::Matters;
-use super::{Names, Schema, Slot};
+use super::{Names, NamesUsed, Schema, Slot};
 use crate::limits::{CONTACTS_MAX, INTERACTIONS_MAX};
 
 /// The state of one subject id.
@@ -103,6 +103,30 @@ impl Row {
     pub fn is_blank(&self) -> bool {
         let nothing_beside = self.side.as_deref().is_none_or(|side| *side == Side::default());
         nothing_beside && self.slots.iter().all(|slot| *slot == 0)
+    }
+
+    /// Adds the names that it uses.
+    pub fn note_names(&self, used: &mut NamesUsed) {
+        let Some(side) = self.side.as_deref() else { return };
+        for interaction in &side.interactions {
+            let whats = match interaction.kind {
+                PackedKind::Event(_) => &mut used.events,
+                PackedKind::Decision | PackedKind::Outcome(_) => &mut used.actions,
+            };
+            whats.insert(interaction.what);
+            used.channels.insert(interaction.channel);
+        }
+        for contact in &side.contacts {
+            used.actions.insert(contact.action);
+            used.channels.insert(contact.channel);
+        }
+        let steps = side.matters.list().iter().flat_map(|matter| &matter.transitions);
+        used.channels.extend(steps.map(|step| step.channel));
+        for fact in side.facts.list() {
+            let (channel, source) = fact.names();
+            used.channels.insert(channel);
+            used.sources.insert(source);
+        }
     }
 
     /// Forgets what was said up to a time, in Unix milliseconds, about a subject id that was erased.

@@ -2,10 +2,10 @@
 //! change to one that is not out yet. It belongs to the applier, which alone changes rows.
 
 use std::collections::HashSet;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use tactful_core::state::{DedupImage, NamesPlace, encode_row};
+use tactful_core::state::{DedupImage, Names, NamesPlace, encode_row};
 use tactful_proto::storage::SnapshotHeader;
 
 use super::file::Kind;
@@ -46,6 +46,8 @@ pub(super) struct Sweep {
     changed: HashSet<Box<str>, RandomState>,
     /// Rows of the chunk that goes out which are not out yet.
     pending: HashSet<Box<str>, RandomState>,
+    /// As they were before some were forgotten, if any were since the beginning.
+    names: Option<Names>,
     block: Vec<u8>,
     rows: u64,
 }
@@ -66,7 +68,7 @@ impl Sweep {
     pub(super) fn new(dedup: DedupImage, generation: Arc<Generation>) -> Self {
         let (next, generation) = (Next::Dedup(dedup), Some(generation));
         let (changed, pending) = (HashSet::default(), HashSet::default());
-        Self { next, generation, changed, pending, block: Vec::new(), rows: 0 }
+        Self { next, generation, changed, pending, names: None, block: Vec::new(), rows: 0 }
     }
 
     /// One short slice of work; answers a piece if that one is complete.
@@ -84,8 +86,12 @@ impl Sweep {
             Next::Rows(index) => self.rows(index),
             Next::Names(place) => {
                 let mut block = Vec::new();
-                let names = partition.names.read().unwrap_or_else(PoisonError::into_inner);
-                self.next = names.encode(place, NAMES_MAX, &mut block).map_or(Next::End, Next::Names);
+                let mut encode = |names: &Names| names.encode(place, NAMES_MAX, &mut block);
+                let next = match &self.names {
+                    Some(before) => encode(before),
+                    None => partition.read_names(encode),
+                };
+                self.next = next.map_or(Next::End, Next::Names);
                 Some(Piece::Block(Kind::Names, block))
             }
             Next::End => Some(Piece::End { rows: self.rows }),
@@ -119,6 +125,11 @@ impl Sweep {
         // The next chunk is about as large.
         let room = Vec::with_capacity(if chunk_is_out { self.block.len() } else { 0 });
         chunk_is_out.then(|| Piece::Block(Kind::Rows, std::mem::replace(&mut self.block, room)))
+    }
+
+    /// Is called with the names as they were before some were forgotten: rows that are out may use them.
+    pub(super) fn before_names_change(&mut self, names: Names) {
+        self.names.get_or_insert(names);
     }
 
     /// Is called before a row of a generation changes.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use metrics::{counter, gauge};
+use tactful_core::state::Names;
 use tactful_log::Offset;
 use tactful_proto::storage::SnapshotHeader;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -230,6 +231,13 @@ impl Taker {
     pub(crate) fn before_change(&mut self, rows: &Arc<Generation>, subject_id: &str) {
         if let Some(running) = &mut self.running {
             running.sweep.before_change(rows, subject_id);
+        }
+    }
+
+    /// Is called before names change other than by being added to, with what they were.
+    pub(crate) fn before_names_change(&mut self, names: Names) {
+        if let Some(running) = &mut self.running {
+            running.sweep.before_names_change(names);
         }
     }
 

@@ -46,7 +46,8 @@ async fn live(engine: &Engine) {
         event_time: crate::fixture::at(now),
         ..v1::Event::default()
     };
-    let mut items = vec![crate::fixture::item(event), aged(CANARY, 33.0, now)];
+    let named = v1::Event { name: format!("Account of {VALUE}"), message_id: String::new(), ..event.clone() };
+    let mut items = vec![crate::fixture::item(event), crate::fixture::item(named), aged(CANARY, 33.0, now)];
     items.extend((0..40).map(|n| order(&format!("customer:{n}"), &format!("o{n}"), 2.0, now)));
     ingest(engine, items).await;
     for (one, other) in [(CANARY, "anon:visitor"), ("customer:1", CANARY)] {

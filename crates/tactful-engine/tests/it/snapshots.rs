@@ -1,13 +1,14 @@
 //! Snapshots: a restart from them is the same as one from the whole log, what is damaged is passed over, and a
 //! log that does not fit is never taken for the one that was read.
 
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tactful_engine::{Digests, Engine, LinkCommand, Options, archive};
-use tactful_log::{Log, Partition};
+use tactful_log::{Log, Partition, RedisLog, RedisOptions, RedisServer};
 
 use crate::fixture::{
     CATALOG, PATIENCE, aged, copy, decide, export, feature, ingest, item, now_s, open, order, ruleset, settle,
@@ -283,6 +284,41 @@ async fn a_log_that_was_rolled_back_is_told_and_the_state_is_that_of_the_log() {
     let after = engine.digests();
     stop(log, engine).await;
     assert_eq!(place.replayed().await, after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_redis_that_was_deleted_between_two_starts_is_told() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.0.path().join("redis")).unwrap();
+    let server = RedisServer::start(&place.0.path().join("redis")).unwrap();
+    let url = server.url();
+    let open = async || {
+        let options = RedisOptions { url: url.clone(), partitions: 4, recent_bytes: 1 << 20 };
+        let opened = tokio::task::spawn_blocking(move || RedisLog::open(&options)).await.unwrap();
+        Arc::new(opened.unwrap()) as Arc<dyn Log>
+    };
+    let log = open().await;
+    let engine = start_with(&log, &place.options()).await;
+    let mut archiving = archive::Options::new(place.0.path().join("archive"));
+    archiving.every = Duration::from_millis(50);
+    engine.start_archiver(archiving);
+    live(&engine, 0).await;
+    engine.take_snapshots().await;
+    while archive::marks(log.as_ref()).await.unwrap().is_none_or(|marks| marks[0] == 0) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    stop(log, engine).await;
+
+    let mut redis = std::net::TcpStream::connect(url.strip_prefix("redis://").unwrap().trim_end_matches('/')).unwrap();
+    redis.write_all(b"DEL {tactful:p00}:log\r\n").unwrap();
+    let mut answer = [0; 4];
+    redis.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b":1\r\n");
+    let log = open().await;
+    let engine = Engine::start(Arc::clone(&log), ruleset(), &place.options()).await.unwrap();
+    tokio::time::timeout(PATIENCE, engine.damaged()).await.unwrap();
+    assert!(!engine.readiness().caught_up, "{:?}", engine.readiness());
+    stop(log, engine).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
