@@ -91,8 +91,8 @@ impl Folder {
     pub(super) fn remove_bad(&self, partition: u16, least: Offset) -> Result<(), Error> {
         let failed = |source| Error::Snapshots { action: "remove a bad file from", path: self.path.clone(), source };
         let bad = with_suffix(&self.path, partition, BAD).map_err(failed)?;
-        let stale = bad.into_iter().filter(|(offset, _)| *offset < least);
-        stale.map(|(_, path)| fs::remove_file(path)).collect::<io::Result<()>>().map_err(failed)
+        let mut stale = bad.into_iter().filter(|(offset, _)| *offset < least);
+        stale.try_for_each(|(_, path)| fs::remove_file(path)).map_err(failed)
     }
 
     /// Begins the file of a snapshot.
