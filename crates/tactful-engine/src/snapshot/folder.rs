@@ -77,7 +77,11 @@ impl Folder {
                 continue;
             }
             for file in fs::read_dir(folder).map_err(failed)? {
-                let bytes = fs::read(file.map_err(failed)?.path()).map_err(failed)?;
+                let bytes = match fs::read(file.map_err(failed)?.path()) {
+                    // A newer one has taken its place.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    read => read.map_err(failed)?,
+                };
                 count += u64::from(tactful_log::mentions(&bytes, subject_id));
             }
         }

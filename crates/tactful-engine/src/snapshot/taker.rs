@@ -100,6 +100,9 @@ impl Shared {
             before.clone_from(&required);
             is_new
         });
+        if required.iter().all(|least| *least == 0) {
+            return Ok(());
+        }
         let shared = Arc::clone(self);
         let removing =
             move || (0..).zip(required).try_for_each(|(partition, least)| shared.folder.remove_bad(partition, least));

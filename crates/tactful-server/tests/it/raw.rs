@@ -45,7 +45,8 @@ impl Raw {
     /// A whole call; returns how it ended.
     pub(crate) async fn call(&self, path: &str, timeout: Option<&str>, message: Bytes) -> Status {
         let mut call = self.begin(path, timeout).await;
-        call.sender.send_data(message, true).unwrap();
+        // The server may have answered by now, and want no more.
+        let _answered = call.sender.send_data(message, true).is_err();
         let response = call.response.await.unwrap();
         if let Some(status) = Status::from_header_map(response.headers()) {
             return status;

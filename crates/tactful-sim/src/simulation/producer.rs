@@ -115,15 +115,22 @@ impl Producer {
         }
     }
 
-    /// Orders that were acknowledged, by number.
+    /// Orders that were acknowledged, by number, but for those of who was to be erased: they may have come late, and
+    /// are then not even written.
     pub(super) fn acknowledged_orders(&self) -> impl Iterator<Item = u64> + '_ {
-        self.acknowledged.iter().copied().filter(|number| self.messages.get(number).is_some_and(is_order))
+        let is_kept = |subject_id: &str| !self.to_erase.contains(subject_id);
+        let is_kept_order = move |number: &u64| self.messages.get(number).and_then(order_of).is_some_and(is_kept);
+        self.acknowledged.iter().copied().filter(is_kept_order)
     }
 }
 
-fn is_order(message: &Sent) -> bool {
-    let Sent::Item(item) = message else { return false };
-    matches!(&item.item, Some(v1::ingest_item::Item::Event(event)) if event.name == ORDER)
+/// Whose order a message is; none if it is none.
+fn order_of(message: &Sent) -> Option<&str> {
+    let Sent::Item(item) = message else { return None };
+    match &item.item {
+        Some(v1::ingest_item::Item::Event(event)) if event.name == ORDER => Some(&event.subject_id),
+        _ => None,
+    }
 }
 
 /// Numbers of the orders that the log holds.
