@@ -7,7 +7,7 @@ use std::{
     path::Path,
     sync::Arc,
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -41,6 +41,8 @@ mod writer;
 const DISK_READS: (usize, usize) = (64, 4_096);
 /// Blobs written at the same time, and with those that wait, each with its bytes.
 const BLOB_WRITES: (usize, usize) = (2, 16);
+/// How long closing waits for reads that are still at the disk.
+const LAST_READS_MAX: Duration = Duration::from_secs(30);
 /// Smallest and largest memtable, in bytes.
 const MEMTABLE_BYTES: (u64, u64) = (64 << 10, 1 << 30);
 
@@ -172,6 +174,15 @@ impl Drop for EmbeddedLog {
             && writer.join().is_err()
         {
             tracing::error!("the log's writer had panicked");
+        }
+        // A caller that went away leaves its read behind, and that holds the directory until the disk has answered.
+        let deadline = Instant::now() + LAST_READS_MAX;
+        while Arc::strong_count(&self.shared) > 1 {
+            if Instant::now() >= deadline {
+                tracing::warn!("the log is closed while a read of it still waits for the disk");
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
         }
     }
 }
@@ -373,6 +384,24 @@ mod tests {
         log.shared.write(|store| store.clear(log.shared.path(), A, 5..6)).unwrap();
         assert!(matches!(log.read(A, 3, 9).await, Err(Error::Corrupt { .. })));
         assert!(matches!(log.shared.reopen(&Error::Closed, &[]), Err(Error::Corrupt { .. })));
+    }
+
+    #[tokio::test]
+    async fn closing_waits_for_a_read_whose_caller_went_away() {
+        let home = tempfile::tempdir().unwrap();
+        let log = open(home.path());
+        let (begun, begins) = oneshot::channel();
+        let read = log.block(&log.disk_reads, |_| {
+            begun.send(()).unwrap();
+            thread::sleep(Duration::from_millis(200));
+            Ok(())
+        });
+        tokio::select! {
+            _ = read => panic!("the read ended before its caller went away"),
+            began = begins => began.unwrap(),
+        }
+        drop(log);
+        assert_eq!(open(home.path()).partitions(), 2);
     }
 
     #[tokio::test]
