@@ -46,7 +46,8 @@ pub(crate) struct Applier {
     pub(crate) captures: Captures,
     /// Records beyond this offset are new since the start.
     pub(crate) start_tail: Offset,
-    pub(crate) progress: watch::Sender<Offset>,
+    /// The last offset that is applied; none until it is known where to start from.
+    pub(crate) progress: watch::Sender<Option<Offset>>,
     pub(crate) damage: Damage,
     pub(crate) snapshots: Snapshots,
     pub(crate) replies: Arc<Replies>,
@@ -189,7 +190,7 @@ impl Applier {
 
     fn publish(&self, applied: Offset) {
         self.store.partition(self.partition).applied.store(applied, Ordering::Release);
-        self.progress.send_replace(applied);
+        self.progress.send_replace(Some(applied));
     }
 
     fn advance_snapshot(&mut self, applied: Offset) {

@@ -49,7 +49,9 @@ pub struct Engine {
     pub(crate) replies: Arc<Replies>,
     pub(crate) tokens: Tokens,
     runtime: Handle,
-    progress: Vec<(Offset, watch::Receiver<Offset>)>,
+    /// For each partition where it ended at the start and what is applied; none until it is known where it starts
+    /// from, so that an empty one that should not be empty is no reason to serve.
+    progress: Vec<(Offset, watch::Receiver<Option<Offset>>)>,
     /// What the control partition says up to the last entry that was done.
     pub(crate) control: watch::Receiver<Control>,
     /// Held by whoever changes catalogue or model here.
@@ -121,7 +123,7 @@ impl Engine {
         let (replies, loading) = (Arc::new(Replies::new(options)), one_for_each_processor());
         let mut progress = Vec::new();
         for (partition, start_tail) in (0..).zip(start_tails) {
-            let (sender, receiver) = watch::channel(0);
+            let (sender, receiver) = watch::channel(None);
             progress.push((start_tail, receiver));
             let applier = Applier {
                 partition,
@@ -225,7 +227,7 @@ impl Engine {
     /// How far the replay has come.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        let applied = self.progress.iter().map(|(_, applied)| *applied.borrow()).sum();
+        let applied = self.progress.iter().filter_map(|(_, applied)| *applied.borrow()).sum();
         let at_start = self.progress.iter().map(|(tail, _)| *tail).sum();
         Readiness { applied, at_start, caught_up: self.is_caught_up(), damage: self.damage.found() }
     }
@@ -233,7 +235,7 @@ impl Engine {
     /// One atomic load once it is so.
     pub(crate) fn is_caught_up(&self) -> bool {
         if !self.caught_up.load(Ordering::Relaxed) {
-            let caught_up = self.progress.iter().all(|(tail, applied)| *applied.borrow() >= *tail);
+            let caught_up = self.progress.iter().all(|(tail, applied)| *applied.borrow() >= Some(*tail));
             self.caught_up.store(caught_up, Ordering::Relaxed);
         }
         self.caught_up.load(Ordering::Relaxed)
@@ -244,7 +246,7 @@ impl Engine {
         for (tail, applied) in &self.progress {
             let mut applied = applied.clone();
             // The sender lives as long as its applier; a closed engine is as far as it will get.
-            let _closed = applied.wait_for(|applied| applied >= tail).await.is_err();
+            let _closed = applied.wait_for(|applied| *applied >= Some(*tail)).await.is_err();
         }
     }
 
@@ -260,14 +262,14 @@ impl Engine {
     pub async fn applied_all(&self) -> Result<(), Error> {
         for (partition, (_, applied)) in self.progress.iter().enumerate() {
             let tail = self.log.tail(Partition::Data(partition as u16)).await?;
-            applied.clone().wait_for(|applied| *applied >= tail).await.map_err(|_| Error::Closed)?;
+            applied.clone().wait_for(|applied| *applied >= Some(tail)).await.map_err(|_| Error::Closed)?;
         }
         Ok(())
     }
 
     /// Returns once a partition is folded up to an entry; none if it never will be here.
     pub(crate) async fn folded(&self, partition: usize, offset: Offset) -> Option<()> {
-        self.progress.get(partition)?.1.clone().wait_for(|applied| *applied >= offset).await.ok().map(drop)
+        self.progress.get(partition)?.1.clone().wait_for(|applied| *applied >= Some(offset)).await.ok().map(drop)
     }
 
     /// Returns once this node has done what the control partition says up to an entry.

@@ -31,8 +31,8 @@ pub(crate) struct Follower {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) slot: Arc<Slot>,
     pub(crate) store: Arc<Store>,
-    /// How far each partition is folded.
-    pub(crate) folded: Vec<watch::Receiver<Offset>>,
+    /// How far each partition is folded; none until it knows where it starts from.
+    pub(crate) folded: Vec<watch::Receiver<Option<Offset>>>,
     /// What was done.
     pub(crate) done: watch::Sender<Control>,
     pub(crate) damage: Damage,
@@ -163,7 +163,7 @@ impl Follower {
     async fn patience(&self) -> Result<(), Error> {
         for (partition, folded) in (0..).zip(&self.folded) {
             let tail = self.log.tail(Partition::Data(partition)).await?;
-            folded.clone().wait_for(|folded| *folded >= tail).await.map_err(|_| Error::Closed)?;
+            folded.clone().wait_for(|folded| *folded >= Some(tail)).await.map_err(|_| Error::Closed)?;
         }
         tokio::time::sleep(GRACE).await;
         Ok(())
