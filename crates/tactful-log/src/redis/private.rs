@@ -33,12 +33,20 @@ impl RedisServer {
     /// # Errors
     /// [`Error::Unfit`] if redis-server is not installed, [`Error::Io`] if it does not start.
     pub fn start(directory: &Path) -> Result<Self, Error> {
+        Self::start_with(directory, &[])
+    }
+
+    /// As [`RedisServer::start`], with further settings, each as `--name value`.
+    ///
+    /// # Errors
+    /// As [`RedisServer::start`].
+    pub fn start_with(directory: &Path, settings: &[&str]) -> Result<Self, Error> {
         let mut outcome = Err(failed("no free port"));
         for _ in 0..ATTEMPTS {
             let listener = TcpListener::bind("127.0.0.1:0").map_err(io_error)?;
             let port = listener.local_addr().map_err(io_error)?.port();
             drop(listener);
-            outcome = Self::start_on(directory, port, &[]);
+            outcome = Self::start_on(directory, port, settings);
             if matches!(outcome, Ok(_) | Err(Error::Unfit { .. })) {
                 break;
             }
@@ -46,7 +54,7 @@ impl RedisServer {
         outcome
     }
 
-    /// Starts one on a given port with further settings, each as `--name value`.
+    /// As [`RedisServer::start_with`], on a given port.
     ///
     /// # Errors
     /// As [`RedisServer::start`].

@@ -15,6 +15,9 @@ use super::{
     shipped_catalog, stderr,
 };
 
+/// For a Redis that is killed: what it acknowledged is in its file, however slow the disk is.
+const SYNCED: &[&str] = &["--appendfsync", "always"];
+
 /// A Redis with its directory.
 pub(crate) struct Redis {
     home: Home,
@@ -23,14 +26,18 @@ pub(crate) struct Redis {
 
 impl Redis {
     pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(settings: &[&str]) -> Self {
         let home = Home::new();
-        let server = RedisServer::start(home.path()).expect("redis-server");
+        let server = RedisServer::start_with(home.path(), settings).expect("redis-server");
         Self { home, server }
     }
 
     fn restart(&mut self) {
         self.server.kill();
-        self.server = RedisServer::start_on(self.home.path(), self.server.port(), &[]).expect("redis-server");
+        self.server = RedisServer::start_on(self.home.path(), self.server.port(), SYNCED).expect("redis-server");
     }
 
     /// Runs a command that answers no error.
@@ -90,7 +97,7 @@ fn two_nodes_on_one_redis_know_the_same() {
 
 #[test]
 fn while_redis_is_away_decisions_go_on_and_events_are_refused() {
-    let mut redis = Redis::start();
+    let mut redis = Redis::with(SYNCED);
     let home = Home::new();
     let node = redis.node(&home);
     node.take(&purchases(0..10));

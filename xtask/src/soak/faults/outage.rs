@@ -22,6 +22,9 @@ use crate::server::Server;
 const DECIDE_P99_MS_MAX: f64 = 100.0;
 /// Redis may be silent for so long before a new connection is made.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
+/// Settings of a Redis that is killed: what it acknowledged is in its file. Synced every second, a slow disk would make
+/// it hold back writes that it has acknowledged, and a kill lose them.
+const SYNCED: &[&str] = &["--appendfsync", "always"];
 /// What a slow Redis takes longer, in each direction.
 const SLOW_BY: Duration = Duration::from_millis(200);
 /// Queue of records where it shall be full.
@@ -32,7 +35,7 @@ const ASKED_OF_FULL: u64 = 3_000;
 const GROWTH_BYTES_MAX: u64 = 64 << 20;
 
 pub(super) fn redis_killed(scene: &Scene) -> Result<Seen> {
-    let mut redis = scene.redis("redis")?;
+    let mut redis = scene.redis_with("redis", SYNCED)?;
     let node = scene.node("node", Some(address(&redis)), "")?;
     let writers = Writers::start(scene, &node, 0)?;
     let mut longest = Duration::ZERO;
@@ -40,7 +43,7 @@ pub(super) fn redis_killed(scene: &Scene) -> Result<Seen> {
         thread::sleep(scene.scale.busy / 4);
         let (folder, port) = (redis.directory().to_owned(), redis.port());
         redis.kill();
-        redis = RedisServer::start_on(&folder, port, &[])?;
+        redis = RedisServer::start_on(&folder, port, SYNCED)?;
         longest = longest.max(until_taken(scene, &node)?);
     }
     let result = writers.stop(scene)?.recount(scene, &node)?;
@@ -131,7 +134,7 @@ pub(super) fn slow(scene: &Scene) -> Result<Seen> {
 }
 
 pub(super) fn queue_full(scene: &Scene) -> Result<Seen> {
-    let mut redis = scene.redis("redis")?;
+    let mut redis = scene.redis_with("redis", SYNCED)?;
     let node = scene.node("node", Some(address(&redis)), &format!("[engine]\nrecorder_queue_max = {QUEUE}\n"))?;
     let channel = scene.wait(node.connect())?;
     let (folder, port) = (redis.directory().to_owned(), redis.port());
@@ -145,7 +148,7 @@ pub(super) fn queue_full(scene: &Scene) -> Result<Seen> {
         }
     }
     let growth = resident(node.id())?.saturating_sub(before);
-    let _redis = RedisServer::start_on(&folder, port, &[])?;
+    let _redis = RedisServer::start_on(&folder, port, SYNCED)?;
     until_taken(scene, &node)?;
     let kept = ASKED_OF_FULL - flagged;
     eventually("what was queued is in the record", || Ok(scene.wait(recorded(&node))?.len() as u64 >= kept))?;

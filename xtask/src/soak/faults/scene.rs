@@ -84,9 +84,14 @@ impl Scene {
 
     /// A Redis with a folder of this name.
     pub(super) fn redis(&self, name: &str) -> Result<RedisServer> {
+        self.redis_with(name, &[])
+    }
+
+    /// The same with further settings, each as `--name value`.
+    pub(super) fn redis_with(&self, name: &str, settings: &[&str]) -> Result<RedisServer> {
         let folder = self.path(name);
         fs::create_dir_all(&folder)?;
-        Ok(RedisServer::start(&folder)?)
+        Ok(RedisServer::start_with(&folder, settings)?)
     }
 
     /// A node with a folder of this name, on a Redis at this address or else on its own log; `settings` are TOML.
