@@ -53,12 +53,14 @@ impl Housekeeper {
     /// Keeps house until the engine closes.
     pub(crate) async fn run(self, mut closing: watch::Receiver<bool>) {
         let mut trimmed = vec![0; usize::from(self.log.partitions())];
+        let mut just_started = true;
         loop {
-            let in_a_hurry = self.round(&mut trimmed).await.unwrap_or_else(|error| {
+            let in_a_hurry = self.round(&mut trimmed, just_started).await.unwrap_or_else(|error| {
                 counter!("tactful_housekeeping_errors_total").increment(1);
                 tracing::warn!(%error, "cannot keep house, trying again");
                 false
             });
+            just_started = false;
             tokio::select! {
                 () = tokio::time::sleep(if in_a_hurry { self.every.min(HURRY) } else { self.every }) => {}
                 () = self.nudge.notified() => {}
@@ -67,8 +69,9 @@ impl Housekeeper {
         }
     }
 
-    /// One round; answers whether an erasure goes on.
-    async fn round(&self, trimmed: &mut [Offset]) -> Result<bool, Error> {
+    /// One round; answers whether an erasure goes on. The first one trims nothing: nodes that start together have said
+    /// what they need by the next.
+    async fn round(&self, trimmed: &mut [Offset], just_started: bool) -> Result<bool, Error> {
         let (log, partitions) = (self.log.as_ref(), self.log.partitions());
         let erasures = erasures::load(log).await?;
         let required = erasures::required(&erasures, partitions);
@@ -92,7 +95,9 @@ impl Housekeeper {
         if log.acquire_lease(LEASE, &format!("{id:016x}"), LEASE_TTL).await?.is_none() {
             return Ok(in_a_hurry);
         }
-        self.trim(&nodes, trimmed).await?;
+        if !just_started {
+            self.trim(&nodes, trimmed).await?;
+        }
         if in_a_hurry {
             Eraser { log, archive }.advance(&nodes).await?;
         }
