@@ -1,18 +1,18 @@
 //! A linear model over all features with one head for each action, and the artifact that a server loads.
 
-use prost::Message;
-use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
 use tactful_core::catalog::Catalog;
 use tactful_core::layout::FieldKind;
-use tactful_core::score::{Column, Head, LinearModel, ModelInput, Scope};
-use tactful_proto::artifact as proto;
+use tactful_core::score::{Calibration, Column, Head, Linear, Model, ModelInput, Scope, Scorer};
+use tactful_models::artifact::{self, GoldenRow, Lineage};
 
 use crate::catalog::{FEATURES, FLAG_TRAITS, NUMBER_TRAITS, feature_name};
 use crate::rng::Rng;
 
 /// A model for the actions of a generated catalogue.
 #[must_use]
-pub fn model(catalog: &Catalog) -> LinearModel {
+pub fn model(catalog: &Catalog) -> Model {
     let mut rng = Rng::new(1);
     let flags = NUMBER_TRAITS..NUMBER_TRAITS + FLAG_TRAITS;
     let kind = |number| if flags.contains(&number) { FieldKind::Bool } else { FieldKind::Number };
@@ -21,12 +21,15 @@ pub fn model(catalog: &Catalog) -> LinearModel {
         scope: Scope::Action,
         id: action.id.clone(),
         // Numbers go up to 1,000: the logits of the actions differ by about one.
-        weights: (0..FEATURES).map(|_| (rng.unit() as f32 - 0.5) * 1e-3).collect(),
-        bias: -2.0,
+        scorer: Scorer::Linear(Linear {
+            weights: (0..FEATURES).map(|_| (rng.unit() as f32 - 0.5) * 1e-3).collect(),
+            bias: -2.0,
+        }),
+        calibration: Calibration::None,
         rows: 1_000,
         positives: 100,
     });
-    LinearModel {
+    Model {
         name: "acceptance".into(),
         version: "benchmark".into(),
         heads: heads.collect(),
@@ -35,62 +38,25 @@ pub fn model(catalog: &Catalog) -> LinearModel {
     }
 }
 
-/// The artifact of a model whose inputs are numbers and flags.
+/// The artifact of a model.
+///
+/// # Panics
+/// If it is larger than an artifact may be.
 #[must_use]
-pub fn artifact(model: &LinearModel) -> Vec<u8> {
-    let encoded = proto::Model {
-        name: model.name.clone(),
-        kind: proto::Kind::Linear.into(),
-        inputs: model.inputs.iter().map(input).collect(),
-        columns: model.columns.iter().map(|column| encoded_column(*column)).collect(),
-        heads: model.heads.iter().map(head).collect(),
-        golden_rows: golden_rows(model),
-        lineage: Some(proto::Lineage {
-            recipe_sha256: vec![0; 32],
-            code_version: "benchmark".into(),
-            ..proto::Lineage::default()
-        }),
-        metrics: Vec::new(),
-    }
-    .encode_to_vec();
-    let sha256 = Sha256::digest(&encoded).to_vec();
-    proto::Artifact { format: 1, model: encoded, sha256 }.encode_to_vec()
-}
-
-fn input(input: &ModelInput) -> proto::Input {
-    proto::Input { name: input.name.clone(), kind: input.kind.name().into(), vocabulary: Vec::new() }
-}
-
-fn encoded_column(column: Column) -> proto::Column {
-    use proto::column::Encoding;
-    let encoding = match column {
-        Column::Number { fill, low, high, .. } => Encoding::Number(proto::Number { fill, low, high }),
-        Column::Category { category, .. } => Encoding::Category(category),
-        Column::Missing { .. } => Encoding::Missing(true),
-    };
-    proto::Column { input: column.input() as u32, encoding: Some(encoding) }
-}
-
-fn head(head: &Head) -> proto::LinearHead {
-    proto::LinearHead {
-        scope: proto::HeadScope::Action.into(),
-        id: head.id.clone(),
-        weights: head.weights.clone(),
-        bias: head.bias,
-        rows: head.rows,
-        positives: head.positives,
-    }
+pub fn artifact(model: &Model) -> Vec<u8> {
+    let lineage = Lineage { recipe_sha256: "0".repeat(64), code_version: "benchmark".into(), ..Lineage::default() };
+    artifact::write(model, &golden_rows(model), &lineage, &BTreeMap::new()).expect("the model is small enough")
 }
 
 /// One row for each head, and enough for a model of few; every fourth input is missing.
-fn golden_rows(model: &LinearModel) -> Vec<proto::GoldenRow> {
+fn golden_rows(model: &Model) -> Vec<GoldenRow> {
     const ROWS_MIN: usize = 10;
     let mut rng = Rng::new(2);
     let row = |row: usize| {
         let head = row % model.heads.len();
         let inputs: Vec<f32> =
             (0..model.inputs.len()).map(|at| if at % 4 == 0 { f32::NAN } else { rng.below(2) as f32 }).collect();
-        proto::GoldenRow { probability: f64::from(model.probability(head, &inputs)), head: head as u32, inputs }
+        GoldenRow { probability: f64::from(model.probability(head, &inputs)), head, inputs }
     };
     (0..model.heads.len().max(ROWS_MIN)).map(row).collect()
 }

@@ -27,6 +27,12 @@ pub const PLACEMENTS_MAX: usize = 10;
 pub const COUNT_MAX: usize = 20;
 /// Encoded columns of a model.
 pub const COLUMNS_MAX: usize = 4_096;
+/// Trees of one head.
+pub const TREES_MAX: usize = 10_000;
+/// Nodes of one head's trees, 20 bytes each as they are walked.
+pub const NODES_MAX: usize = 1 << 22;
+/// Knots of an isotonic calibration.
+pub const KNOTS_MAX: usize = 1_024;
 /// Longest rule expression, in bytes.
 pub const EXPRESSION_BYTES_MAX: usize = 4_096;
 /// Requests of one batch.

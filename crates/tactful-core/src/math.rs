@@ -30,6 +30,13 @@ pub fn sigmoid(z: f32) -> f32 {
     if z >= 0.0 { 1.0 - small } else { small }
 }
 
+/// Logistic function 1 / (1 + e^-z) in double precision. NaN stays NaN.
+#[must_use]
+pub fn logistic(z: f64) -> f64 {
+    let small = libm::exp(-z.abs());
+    if z >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) }
+}
+
 /// Logit of a probability strictly between 0 and 1.
 #[must_use]
 pub fn logit(p: f64) -> f64 {

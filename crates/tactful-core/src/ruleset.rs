@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::catalog::{Catalog, Kind, Problem, Tier};
 use crate::layout::{FieldIx, Layout};
 use crate::rule::{MaskIndex, Program};
-use crate::score::{Bank, LinearModel, ScoreError};
+use crate::score::{Bank, Model, ScoreError};
 use crate::state::Schema;
 
 pub use per_action::{PerAction, WORD};
@@ -206,7 +206,7 @@ impl Ruleset {
     ///
     /// # Errors
     /// If the model is unsound or does not fit the catalogue's fields.
-    pub fn with_model(&self, model: &LinearModel) -> Result<Self, ScoreError> {
+    pub fn with_model(&self, model: &Model) -> Result<Self, ScoreError> {
         let actions: Vec<(&str, &str)> =
             self.compiled.actions.iter().map(|action| (action.id.as_str(), action.group.as_str())).collect();
         let bank = Bank::compile(model, &self.compiled.layout, &actions)?;

@@ -1,6 +1,13 @@
-//! Scoring: models compiled to the layout of one ruleset, and the kernel that runs them.
+//! Scoring: models as artifacts describe them, compiled to the layout of one ruleset, and the kernel
+//! that runs linear ones.
 
+mod bank;
+mod calibrate;
+mod forest;
 pub mod kernel;
-mod linear;
+mod model;
 
-pub use linear::{Bank, Column, Head, LinearModel, ModelInput, Scope, ScoreError, Source};
+pub use bank::{Bank, Encoded, Source};
+pub use calibrate::{Calibration, Knot};
+pub use forest::{Forest, Link, Node, Split, Tree, Walker};
+pub use model::{Column, Head, Linear, Model, ModelInput, ModelKind, Scope, ScoreError, Scorer};

@@ -2,6 +2,7 @@
 //! untrusted input, which is measured before it is decoded and checked whole before it is used.
 
 mod check;
+mod head;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -10,14 +11,14 @@ use prost::Message;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tactful_core::layout::FieldKind;
-use tactful_core::limits::{ACTIONS_MAX, COLUMNS_MAX, FIELDS_MAX, VOCABULARY_MAX};
-use tactful_core::score::{Column, Head, LinearModel, ModelInput, Scope};
+use tactful_core::limits::{ACTIONS_MAX, COLUMNS_MAX, FIELDS_MAX, TREES_MAX, VOCABULARY_MAX};
+use tactful_core::score::{Column, Model, ModelInput, ModelKind};
 use tactful_proto::artifact as proto;
 
 use crate::error::Error;
 
-/// Largest artifact: what `ModelService.Load` takes.
-pub const ARTIFACT_BYTES_MAX: usize = 3 << 20;
+/// Largest artifact: some three million nodes of trees.
+pub const ARTIFACT_BYTES_MAX: usize = 64 << 20;
 /// Format that is written and read.
 pub const FORMAT: u32 = 1;
 /// Most heads: one for each action and group, and the shared one.
@@ -31,7 +32,7 @@ pub(crate) const METRICS_MAX: usize = 64;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
     /// The model; its version is the first 16 hex digits of `sha256`.
-    pub model: LinearModel,
+    pub model: Model,
     /// Rows that it was just proved on.
     pub golden_rows: Vec<GoldenRow>,
     /// Where it comes from.
@@ -107,18 +108,22 @@ pub fn read(bytes: &[u8]) -> Result<Loaded, Error> {
 ///
 /// # Errors
 /// If it would be larger than can be loaded.
-pub(crate) fn write(
-    model: &LinearModel,
+pub fn write(
+    model: &Model,
     golden_rows: &[GoldenRow],
     lineage: &Lineage,
     metrics: &BTreeMap<String, f64>,
 ) -> Result<Vec<u8>, Error> {
+    let kind = match model.kind() {
+        ModelKind::Linear => proto::Kind::Linear,
+        ModelKind::Forest => proto::Kind::Forest,
+    };
     let model = proto::Model {
         name: model.name.clone(),
-        kind: proto::Kind::Linear.into(),
+        kind: kind.into(),
         inputs: model.inputs.iter().map(write_input).collect(),
         columns: model.columns.iter().map(|column| write_column(*column)).collect(),
-        heads: model.heads.iter().map(write_head).collect(),
+        heads: model.heads.iter().map(head::write).collect(),
         golden_rows: golden_rows.iter().map(write_golden).collect(),
         lineage: Some(write_lineage(lineage)?),
         metrics: metrics.iter().map(|(name, value)| proto::Metric { name: name.clone(), value: *value }).collect(),
@@ -162,26 +167,11 @@ fn write_column(column: Column) -> proto::Column {
     use proto::column::Encoding;
     let encoding = match column {
         Column::Number { fill, low, high, .. } => Encoding::Number(proto::Number { fill, low, high }),
+        Column::Value { .. } => Encoding::Value(true),
         Column::Category { category, .. } => Encoding::Category(category),
         Column::Missing { .. } => Encoding::Missing(true),
     };
     proto::Column { input: column.input() as u32, encoding: Some(encoding) }
-}
-
-fn write_head(head: &Head) -> proto::LinearHead {
-    let scope = match head.scope {
-        Scope::Action => proto::HeadScope::Action,
-        Scope::Group => proto::HeadScope::Group,
-        Scope::Global => proto::HeadScope::Global,
-    };
-    proto::LinearHead {
-        scope: scope.into(),
-        id: head.id.clone(),
-        weights: head.weights.clone(),
-        bias: head.bias,
-        rows: head.rows,
-        positives: head.positives,
-    }
 }
 
 fn write_golden(row: &GoldenRow) -> proto::GoldenRow {
@@ -216,3 +206,7 @@ pub(crate) const BOUNDS: [(u32, &str, usize); 5] = [
 ];
 /// Field of `Input` that repeats, and its bound.
 pub(crate) const WORDS_BOUND: (u32, &str, usize) = (3, "words of an input", VOCABULARY_MAX);
+/// Field of `Forest` that repeats, and its bound; a forest is field 7 of a head.
+pub(crate) const TREES_BOUND: (u32, &str, usize) = (1, "trees of a head", TREES_MAX);
+/// Field of `Head` that holds its forest.
+pub(crate) const FOREST_FIELD: u32 = 7;

@@ -2,7 +2,7 @@
 //! compiled form is proved on them; a model that is off anywhere is not written.
 
 use tactful_core::hash;
-use tactful_core::score::{LinearModel, Scope};
+use tactful_core::score::{Model, Scope};
 
 use crate::artifact::GoldenRow;
 use crate::error::Error;
@@ -15,7 +15,7 @@ pub(crate) const TOLERANCE: f64 = 1e-5;
 
 /// Draws golden rows from the rows of every head in turn: every third with one missing input, every
 /// sixth with nothing known.
-pub(crate) fn draw(table: &Table, heads: &[Fitted], frame: &LinearModel, count: usize, seed: u64) -> Vec<GoldenRow> {
+pub(crate) fn draw(table: &Table, heads: &[Fitted], frame: &Model, count: usize, seed: u64) -> Vec<GoldenRow> {
     let count = count.max(heads.len()).max(GOLDEN_ROWS_MIN);
     let number = |draw: usize, part: u64| hash::keyed(seed.wrapping_add(part), &(draw as u64).to_le_bytes()) as usize;
     (0..count)
@@ -43,7 +43,7 @@ pub(crate) fn draw(table: &Table, heads: &[Fitted], frame: &LinearModel, count: 
 ///
 /// # Errors
 /// `Error::Mismatch` naming the head, and the input most likely at fault.
-pub(crate) fn prove(model: &LinearModel, golden: &[GoldenRow], heads: &[Fitted]) -> Result<(), Error> {
+pub(crate) fn prove(model: &Model, golden: &[GoldenRow], heads: &[Fitted]) -> Result<(), Error> {
     for row in golden {
         let scored = f64::from(model.probability(row.head, &row.inputs));
         if !reproduces(scored, row.probability) {

@@ -125,7 +125,8 @@ fn truth(positive: bool) -> f64 {
     f64::from(u8::from(positive))
 }
 
-fn log_loss(p: f64, positive: bool) -> f64 {
+/// Negative log likelihood of an answer, in nats.
+pub(crate) fn log_loss(p: f64, positive: bool) -> f64 {
     let p = p.clamp(CLIP, 1.0 - CLIP);
     if positive { -p.ln() } else { -(1.0 - p).ln() }
 }

@@ -14,6 +14,9 @@ use crate::reward::RewardRule;
 
 /// Most golden rows that a recipe may ask for.
 pub(crate) const GOLDEN_ROWS_MAX: usize = 4_096;
+/// Most trees of a forest and most steps down a tree: with both, a head still fits an artifact.
+const TREES_MAX: usize = 2_000;
+const DEPTH_MAX: usize = 16;
 /// Fewest golden rows of any artifact.
 pub(crate) const GOLDEN_ROWS_MIN: usize = 10;
 
@@ -40,6 +43,15 @@ pub struct Recipe {
     /// Fewest positive rows of an action or group with a head of its own.
     #[serde(default = "min_positives")]
     pub min_positives_per_action: usize,
+    /// What follows the scorer of each head.
+    #[serde(default)]
+    pub calibration: CalibrationKind,
+    /// How trees grow.
+    #[serde(default)]
+    pub trees: TreeOptions,
+    /// How FTRL learns.
+    #[serde(default)]
+    pub ftrl: FtrlOptions,
     /// L2 penalty on the weights against the summed log loss.
     #[serde(default = "one")]
     pub l2: f64,
@@ -65,6 +77,71 @@ pub struct Recipe {
 pub enum RecipeKind {
     /// A logistic regression per head.
     Logistic,
+    /// A logistic regression per head, learnt row by row.
+    Ftrl,
+    /// A decision tree per head.
+    Tree,
+    /// A random forest per head.
+    Forest,
+}
+
+/// What follows the scorer of a head.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CalibrationKind {
+    /// Whatever predicts best on rows that it was not learnt from; nothing if that gains nothing.
+    #[default]
+    Auto,
+    /// Nothing.
+    None,
+    /// A logistic curve.
+    Platt,
+    /// A rising curve of straight lines.
+    Isotonic,
+}
+
+/// How trees grow.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TreeOptions {
+    /// Trees of a forest.
+    pub count: usize,
+    /// Steps from the root to the deepest leaf.
+    pub depth: usize,
+    /// Fewest rows of a leaf.
+    pub min_leaf: usize,
+    /// Share of the columns that are drawn for each split of a forest.
+    pub columns: f64,
+}
+
+/// How FTRL learns.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FtrlOptions {
+    /// Alpha of the paper: greater learns faster.
+    pub learning_rate: f64,
+    /// Beta of the paper: greater starts slower.
+    pub beta: f64,
+    /// L1 penalty: small weights become zero.
+    pub l1: f64,
+    /// L2 penalty.
+    pub l2: f64,
+    /// Passes over the rows.
+    pub epochs: usize,
+    /// Rows of one step.
+    pub batch: usize,
+}
+
+impl Default for TreeOptions {
+    fn default() -> Self {
+        Self { count: 100, depth: 8, min_leaf: 20, columns: 0.4 }
+    }
+}
+
+impl Default for FtrlOptions {
+    fn default() -> Self {
+        Self { learning_rate: 0.1, beta: 1.0, l1: 0.0, l2: 0.0, epochs: 3, batch: 32 }
+    }
 }
 
 /// Which fields are inputs.
@@ -109,6 +186,8 @@ impl Recipe {
         if !self.l2.is_finite() || self.l2 < 0.0 {
             return Err(("l2", format!("{} is not a finite number of at least 0", self.l2)));
         }
+        self.trees.check()?;
+        self.ftrl.check()?;
         if !(1..=10_000).contains(&self.max_iterations) {
             return Err(("max_iterations", format!("{} is not between 1 and 10000", self.max_iterations)));
         }
@@ -118,6 +197,43 @@ impl Recipe {
         if !(GOLDEN_ROWS_MIN..=GOLDEN_ROWS_MAX).contains(&self.golden_rows) {
             let reason = format!("{} is not between {GOLDEN_ROWS_MIN} and {GOLDEN_ROWS_MAX}", self.golden_rows);
             return Err(("golden_rows", reason));
+        }
+        Ok(())
+    }
+}
+
+impl TreeOptions {
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let within = |key, value: usize, least: usize, most: usize| {
+            let sound = (least..=most).contains(&value);
+            if sound { Ok(()) } else { Err((key, format!("{value} is not between {least} and {most}"))) }
+        };
+        within("count", self.count, 1, TREES_MAX)?;
+        within("depth", self.depth, 1, DEPTH_MAX)?;
+        within("min_leaf", self.min_leaf, 1, 1_000_000)?;
+        let sound = self.columns > 0.0 && self.columns <= 1.0;
+        if sound { Ok(()) } else { Err(("columns", format!("{} is not above 0 and at most 1", self.columns))) }
+    }
+}
+
+impl FtrlOptions {
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let positive = |key, value: f64, zero: bool| {
+            let sound = value.is_finite() && (value > 0.0 || (zero && value == 0.0));
+            let least = if zero { "of at least 0" } else { "above 0" };
+            if sound { Ok(()) } else { Err((key, format!("{value} is not a finite number {least}"))) }
+        };
+        positive("learning_rate", self.learning_rate, false)?;
+        positive("beta", self.beta, true)?;
+        for (key, value) in [("l1", self.l1), ("l2", self.l2)] {
+            if !(0.0..=1.0).contains(&value) {
+                return Err((key, format!("{value} is not between 0 and 1")));
+            }
+        }
+        for (key, value) in [("epochs", self.epochs), ("batch", self.batch)] {
+            if !(1..=1_000).contains(&value) {
+                return Err((key, format!("{value} is not between 1 and 1000")));
+            }
         }
         Ok(())
     }
@@ -265,6 +381,11 @@ mod tests {
             (3, "test_share = 1.0", "test_share"),
             (3, "max_iterations = 0", "max_iterations"),
             (3, "golden_rows = 9", "golden_rows"),
+            (3, "calibration = \"some\"", "some"),
+            (4, "[trees]\ncount = 0", "count"),
+            (4, "[trees]\ncolumns = 1.5", "columns"),
+            (4, "[ftrl]\nlearning_rate = 0.0", "learning_rate"),
+            (4, "[ftrl]\nbatch = 0", "batch"),
             (4, "[reward]\nwindow = \"soon\"", "soon"),
             (4, "[reward]\npositive = []", "positive"),
             (4, "[reward]\npositive = [\"rejected\"]", "Rejected"),
@@ -277,6 +398,6 @@ mod tests {
             assert!(at == line && reason.contains(word), "{text}: line {at}: {reason}");
         }
         assert!(Recipe::parse("name = \"Not A Name\"\nkind = \"logistic\"").is_err());
-        assert!(Recipe::parse("name = \"a\"\nkind = \"forest\"").is_err());
+        assert!(Recipe::parse("name = \"a\"\nkind = \"jungle\"").is_err());
     }
 }

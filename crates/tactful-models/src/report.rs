@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
-use tactful_core::score::{LinearModel, Scope};
+use tactful_core::score::{Model, Scope};
 
 use crate::artifact::Lineage;
 use crate::metrics::Quality;
@@ -144,7 +144,7 @@ impl Drift {
 
 impl Report {
     pub(crate) fn new(
-        model: &LinearModel,
+        model: &Model,
         table: &Table,
         lineage: &Lineage,
         failed_heads: Vec<FailedHead>,
@@ -190,7 +190,7 @@ pub(crate) fn scope_name(scope: Scope) -> &'static str {
     }
 }
 
-fn inputs(model: &LinearModel) -> Vec<InputReport> {
+fn inputs(model: &Model) -> Vec<InputReport> {
     let columns = |at| model.columns.iter().filter(|column| column.input() == at).count();
     let report = |(at, input): (usize, &tactful_core::score::ModelInput)| InputReport {
         name: input.name.clone(),
@@ -200,7 +200,7 @@ fn inputs(model: &LinearModel) -> Vec<InputReport> {
     model.inputs.iter().enumerate().map(report).collect()
 }
 
-fn actions(model: &LinearModel, table: &Table) -> Vec<ActionReport> {
+fn actions(model: &Model, table: &Table) -> Vec<ActionReport> {
     let heads: BTreeSet<(Scope, &str)> = model.heads.iter().map(|head| (head.scope, head.id.as_str())).collect();
     let mut by_action: BTreeMap<&str, ActionReport> = BTreeMap::new();
     for (at, row) in table.rows.iter().enumerate() {
@@ -232,7 +232,7 @@ fn actions(model: &LinearModel, table: &Table) -> Vec<ActionReport> {
     by_action.into_values().map(finish).collect()
 }
 
-fn groups(model: &LinearModel) -> Vec<GroupReport> {
+fn groups(model: &Model) -> Vec<GroupReport> {
     let groups = model.heads.iter().filter(|head| head.scope == Scope::Group);
     groups.map(|head| GroupReport { group: head.id.clone(), rows: head.rows, positives: head.positives }).collect()
 }

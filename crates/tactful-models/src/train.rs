@@ -4,26 +4,26 @@
 
 use std::collections::BTreeMap;
 
-use tactful_core::score::{Head, LinearModel, Scope};
+use tactful_core::score::{Head, Model, Scope};
 
 use crate::artifact::{self, HEADS_MAX, Lineage, hex};
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::fit::{Fitted, Options, fit};
+use crate::fit::{Fitted, fit, steps};
 use crate::golden;
 use crate::metrics::Quality;
 use crate::recipe::Recipe;
 use crate::report::{Drift, FailedHead, Report};
 use crate::table::Table;
 
-/// How far training is: one call for each head that was tried.
+/// How far training is: a call for each step of each head, in a forest for each tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress<'a> {
-    /// Heads tried so far.
+    /// Steps done so far.
     pub done: usize,
-    /// Heads to try.
+    /// Steps in all.
     pub total: usize,
-    /// Scope of the head just tried.
+    /// Scope of the head that is being fitted.
     pub scope: Scope,
     /// Its action or group; empty for the shared head.
     pub id: &'a str,
@@ -35,7 +35,7 @@ pub struct Trained {
     /// The artifact's bytes, as `artifact::read` takes them.
     pub artifact: Vec<u8>,
     /// The model that the bytes hold.
-    pub model: LinearModel,
+    pub model: Model,
     /// What went in and how good it is.
     pub report: Report,
 }
@@ -64,11 +64,11 @@ pub fn train(
     if positives == 0 || positives == table.train {
         return Err(Error::OneClass { rows: table.train, positives });
     }
-    let mut model = LinearModel {
+    let mut model = Model {
         name: recipe.name.clone(),
         inputs: table.inputs.clone(),
         columns: table.columns.clone(),
-        ..LinearModel::default()
+        ..Model::default()
     };
     let (fitted, failed) = fit_all(&mut model, &table, plan(&table, recipe)?, recipe, progress)?;
     let golden_rows = golden::draw(&table, &fitted, &model, recipe.golden_rows, recipe.seed);
@@ -115,26 +115,32 @@ fn plan(table: &Table, recipe: &Recipe) -> Result<Vec<Plan>, Error> {
 /// Fits the planned heads into the model. A head that fails is left out with its reason; its action
 /// is scored by its group or by the shared head.
 fn fit_all(
-    model: &mut LinearModel,
+    model: &mut Model,
     table: &Table,
     plans: Vec<Plan>,
     recipe: &Recipe,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<(Vec<Fitted>, Vec<FailedHead>), Error> {
-    let options = Options { l2: recipe.l2, max_iterations: recipe.max_iterations };
-    let total = plans.len();
+    let (mut done, total) = (0, plans.len() * steps(recipe));
     let mut fitted = Vec::new();
     let mut failed: Vec<FailedHead> = Vec::new();
-    for (done, Plan { scope, id, rows }) in plans.into_iter().enumerate() {
-        let head = fit(model, table, rows, options);
-        progress(Progress { done: done + 1, total, scope, id: &id });
+    for (number, Plan { scope, id, rows }) in plans.into_iter().enumerate() {
+        let head = fit(model, table, rows, recipe, &mut || {
+            done += 1;
+            progress(Progress { done, total, scope, id: &id });
+        });
+        // A head that failed took fewer steps than it had.
+        if done < (number + 1) * steps(recipe) {
+            done = (number + 1) * steps(recipe);
+            progress(Progress { done, total, scope, id: &id });
+        }
         match head {
             Ok(head) => {
                 model.heads.push(Head {
                     scope,
                     id,
-                    weights: head.weights.clone(),
-                    bias: head.bias,
+                    scorer: head.scorer.clone(),
+                    calibration: head.calibration.clone(),
                     rows: head.rows.len() as u64,
                     positives: head.positives,
                 });
@@ -151,7 +157,7 @@ fn fit_all(
 
 /// Scores the test part as a server would: own head, group's head, shared head. Rows without any
 /// are left out.
-fn score_test_part(model: &LinearModel, table: &Table) -> Vec<(f64, bool)> {
+fn score_test_part(model: &Model, table: &Table) -> Vec<(f64, bool)> {
     let heads: BTreeMap<(Scope, &str), usize> =
         model.heads.iter().enumerate().map(|(at, head)| ((head.scope, head.id.as_str()), at)).collect();
     let mut inputs = Vec::new();

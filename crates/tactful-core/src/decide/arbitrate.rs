@@ -3,27 +3,27 @@
 use super::Scored;
 use crate::rule::Truth;
 use crate::ruleset::{ActionIx, Ruleset, WORD, Weight};
-use crate::score::Source;
-use crate::score::kernel::Row;
+use crate::score::{Bank, Encoded, Source};
 
 /// The parts of a priority that one decision fixes once.
 pub(super) struct Scoring<'a> {
     pub(super) ruleset: &'a Ruleset,
-    encoded: Vec<Row>,
+    /// None without a model.
+    encoded: Option<Encoded>,
     /// Context weights whose condition is true.
     pub(super) active: Vec<&'a Weight>,
 }
 
 impl<'a> Scoring<'a> {
     pub(super) fn new(ruleset: &'a Ruleset, fields: &[f32]) -> Self {
-        let encoded = ruleset.bank().map_or_else(Vec::new, |bank| bank.encode(fields));
+        let encoded = ruleset.bank().map(|bank| bank.encode(fields));
         let active = ruleset.weights.iter().filter(|weight| weight.program.eval(fields) == Truth::True).collect();
         Self { ruleset, encoded, active }
     }
 
     /// Whether every acceptance is a number, whatever the action.
     pub(super) fn is_finite(&self) -> bool {
-        self.ruleset.bank().is_none_or(|bank| bank.is_finite(&self.encoded))
+        self.bank().is_none_or(|(bank, encoded)| bank.is_finite(encoded))
     }
 
     /// What no C exceeds.
@@ -34,8 +34,8 @@ impl<'a> Scoring<'a> {
     /// Writes P of each action, by fours: what the model says, or the start acceptance where it has no head.
     pub(super) fn acceptances(&self, actions: &[ActionIx], out: &mut [[f32; 4]]) {
         let bank = self.ruleset.bank();
-        if let Some(bank) = bank {
-            bank.probabilities(actions, &self.encoded, out);
+        if let Some((bank, encoded)) = self.bank() {
+            bank.probabilities(actions, encoded, out);
             if bank.scores_all() {
                 return;
             }
@@ -63,8 +63,12 @@ impl<'a> Scoring<'a> {
 
     /// Intercept and contributions of an action's head; nothing for a prior.
     pub(super) fn contributions(&self, action: ActionIx) -> Option<(f32, Vec<(usize, f32)>)> {
-        let bank = self.ruleset.bank().filter(|bank| bank.source(action) != Source::Prior)?;
-        Some(bank.contributions(action, &self.encoded))
+        let (bank, encoded) = self.bank().filter(|(bank, _)| bank.source(action) != Source::Prior)?;
+        Some(bank.contributions(action, encoded))
+    }
+
+    fn bank(&self) -> Option<(&Bank, &Encoded)> {
+        self.ruleset.bank().zip(self.encoded.as_ref())
     }
 
     /// C of each action of a word: the product of the weights whose conditions hold.

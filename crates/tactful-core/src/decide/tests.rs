@@ -6,7 +6,7 @@ use super::*;
 use crate::catalog::Catalog;
 use crate::layout::FieldKind;
 use crate::ruleset::Ruleset;
-use crate::score::{Column, Head, LinearModel, ModelInput, Scope};
+use crate::score::{Calibration, Column, Head, Linear, Model, ModelInput, Scope, Scorer};
 use crate::state::{CustomerView, Value};
 
 const NOW: i64 = 1_780_000_000_000;
@@ -182,9 +182,9 @@ fn bad_requests_name_every_field() {
     assert_eq!(empty.iter().map(|e| e.field.as_str()).collect::<Vec<_>>(), ["subject_id", "placements"]);
 }
 
-fn model(heads: Vec<Head>) -> LinearModel {
+fn model(heads: Vec<Head>) -> Model {
     let plan = FieldKind::Category(vec!["small".into(), "large".into()]);
-    LinearModel {
+    Model {
         name: "acceptance".into(),
         version: "v1".into(),
         inputs: vec![
@@ -201,7 +201,8 @@ fn model(heads: Vec<Head>) -> LinearModel {
 }
 
 fn head(scope: Scope, id: &str, weights: [f32; 3], bias: f32) -> Head {
-    Head { scope, id: id.into(), weights: weights.to_vec(), bias, rows: 100, positives: 10 }
+    let scorer = Scorer::Linear(Linear { weights: weights.to_vec(), bias });
+    Head { scope, id: id.into(), scorer, calibration: Calibration::None, rows: 100, positives: 10 }
 }
 
 #[test]
@@ -335,7 +336,7 @@ fn random_ruleset(actions: &[RandomAction], weights: &[[i8; 3]]) -> Ruleset {
 }
 
 /// Decides one action after the other with no masks, blocks or heaps.
-fn oracle(ruleset: &Ruleset, model: &LinearModel, fields: &[f32], counts: &[usize], costs: &[f32]) -> Vec<Vec<usize>> {
+fn oracle(ruleset: &Ruleset, model: &Model, fields: &[f32], counts: &[usize], costs: &[f32]) -> Vec<Vec<usize>> {
     let age = fields[ruleset.layout.index("customer.age").unwrap()];
     let plan = fields[ruleset.layout.index("customer.plan").unwrap()];
     let mut priorities: Vec<(f32, usize)> = Vec::new();

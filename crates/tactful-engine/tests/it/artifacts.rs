@@ -21,13 +21,14 @@ pub(crate) fn artifact(bias: f32, (input, kind): (&str, &str)) -> Vec<u8> {
         kind: proto::Kind::Linear.into(),
         inputs: vec![proto::Input { name: input.into(), kind: kind.into(), vocabulary: Vec::new() }],
         columns: vec![proto::Column { input: 0, encoding: Some(proto::column::Encoding::Number(UNBOUNDED)) }],
-        heads: vec![proto::LinearHead {
+        heads: vec![proto::Head {
             scope: proto::HeadScope::Global.into(),
             id: String::new(),
             weights: vec![0.0],
             bias,
             rows: 100,
             positives: 10,
+            ..proto::Head::default()
         }],
         golden_rows: (0..11).map(|at| golden(if at == 0 { f32::NAN } else { at as f32 })).collect(),
         lineage: Some(proto::Lineage {

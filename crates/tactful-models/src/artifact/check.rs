@@ -5,33 +5,35 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tactful_core::layout::FieldKind;
 use tactful_core::limits::{ID_BYTES_MAX, TEXT_BYTES_MAX, VOCABULARY_MAX};
-use tactful_core::score::{Column, Head, LinearModel, ModelInput, Scope};
+use tactful_core::score::{Column, Head, Model, ModelInput, ModelKind, Scope};
 use tactful_proto::artifact as proto;
 
-use super::{BOUNDS, GoldenRow, Lineage, Loaded, hex};
+use super::{BOUNDS, GoldenRow, Lineage, Loaded, head, hex};
 use crate::golden::reproduces;
 use crate::recipe::{GOLDEN_ROWS_MIN, check_name};
 
 pub(super) fn loaded(model: proto::Model, sha256: [u8; 32]) -> Result<Loaded, String> {
     check_counts(&model)?;
     check_name(&model.name)?;
-    if model.kind() != proto::Kind::Linear {
-        return Err(format!("kind {} of model is not known", model.kind));
-    }
-    let linear = LinearModel {
+    let kind = match model.kind() {
+        proto::Kind::Linear => ModelKind::Linear,
+        proto::Kind::Forest => ModelKind::Forest,
+        proto::Kind::Unspecified => return Err(format!("kind {} of model is not known", model.kind)),
+    };
+    let checked = Model {
         inputs: inputs(model.inputs)?,
         columns: model.columns.into_iter().enumerate().map(column).collect::<Result<_, _>>()?,
-        heads: heads(model.heads)?,
+        heads: heads(kind, model.heads)?,
         name: model.name,
         version: hex(&sha256[..8]),
     };
-    linear.validate().map_err(|error| error.to_string())?;
-    let golden_rows = golden_rows(model.golden_rows, &linear)?;
+    checked.validate().map_err(|error| error.to_string())?;
+    let golden_rows = golden_rows(model.golden_rows, &checked)?;
     Ok(Loaded {
         golden_rows,
         lineage: lineage(model.lineage.ok_or("it has no lineage")?)?,
         metrics: metrics(model.metrics)?,
-        model: linear,
+        model: checked,
         sha256,
     })
 }
@@ -92,16 +94,19 @@ fn column((position, column): (usize, proto::Column)) -> Result<Column, String> 
         Some(Encoding::Number(proto::Number { fill, low, high })) => Ok(Column::Number { input, fill, low, high }),
         Some(Encoding::Category(category)) => Ok(Column::Category { input, category }),
         Some(Encoding::Missing(true)) => Ok(Column::Missing { input }),
-        Some(Encoding::Missing(false)) | None => Err(format!("column {position} has no encoding")),
+        Some(Encoding::Value(true)) => Ok(Column::Value { input }),
+        Some(Encoding::Missing(false) | Encoding::Value(false)) | None => {
+            Err(format!("column {position} has no encoding"))
+        }
     }
 }
 
-fn heads(heads: Vec<proto::LinearHead>) -> Result<Vec<Head>, String> {
+fn heads(kind: ModelKind, heads: Vec<proto::Head>) -> Result<Vec<Head>, String> {
     let mut known = BTreeSet::new();
     heads
         .into_iter()
         .enumerate()
-        .map(|(position, head)| {
+        .map(|(position, mut head)| {
             let scope = match head.scope() {
                 proto::HeadScope::Action => Scope::Action,
                 proto::HeadScope::Group => Scope::Group,
@@ -119,14 +124,17 @@ fn heads(heads: Vec<proto::LinearHead>) -> Result<Vec<Head>, String> {
             if head.positives > head.rows {
                 return Err(format!("head {position} has more positive rows than rows"));
             }
-            let proto::LinearHead { id, weights, bias, rows, positives, .. } = head;
-            Ok(Head { scope, id, weights, bias, rows, positives })
+            let of_head = |reason| format!("head {position} {reason}");
+            let scorer = head::scorer(kind, &mut head).map_err(of_head)?;
+            let calibration = head::calibration(head.calibration.take()).map_err(of_head)?;
+            let proto::Head { id, rows, positives, .. } = head;
+            Ok(Head { scope, id, scorer, calibration, rows, positives })
         })
         .collect()
 }
 
 /// Checks the golden rows and that the model reproduces them; every head has at least one.
-fn golden_rows(rows: Vec<proto::GoldenRow>, model: &LinearModel) -> Result<Vec<GoldenRow>, String> {
+fn golden_rows(rows: Vec<proto::GoldenRow>, model: &Model) -> Result<Vec<GoldenRow>, String> {
     if rows.len() < GOLDEN_ROWS_MIN {
         return Err(format!("{} golden rows, at least {GOLDEN_ROWS_MIN} are needed", rows.len()));
     }
@@ -146,7 +154,7 @@ fn golden_rows(rows: Vec<proto::GoldenRow>, model: &LinearModel) -> Result<Vec<G
     }
 }
 
-fn golden_row(row: proto::GoldenRow, model: &LinearModel) -> Result<GoldenRow, String> {
+fn golden_row(row: proto::GoldenRow, model: &Model) -> Result<GoldenRow, String> {
     let head = row.head as usize;
     if head >= model.heads.len() {
         return Err(format!("names head {head} of {}", model.heads.len()));

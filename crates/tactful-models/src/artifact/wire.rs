@@ -2,7 +2,7 @@
 //! struct of up to a hundred bytes in memory, so every repeated field is counted against its bound
 //! first. Nothing is allocated and nothing is interpreted here.
 
-use super::{BOUNDS, WORDS_BOUND};
+use super::{BOUNDS, FOREST_FIELD, TREES_BOUND, WORDS_BOUND};
 
 /// Refuses an envelope whose single fields repeat.
 pub(super) fn measure_envelope(bytes: &[u8]) -> Result<(), String> {
@@ -23,14 +23,21 @@ pub(super) fn measure_model(bytes: &[u8]) -> Result<(), String> {
     each_field(bytes, |field, payload| {
         let Some(at) = BOUNDS.iter().position(|(number, _, _)| *number == field) else { return Ok(()) };
         count(&mut counts[at], BOUNDS[at])?;
-        if field == 3 {
-            let mut words = 0;
-            each_field(payload.unwrap_or_default(), |field, _| {
-                if field == WORDS_BOUND.0 { count(&mut words, WORDS_BOUND) } else { Ok(()) }
-            })?;
+        match field {
+            3 => count_field(payload.unwrap_or_default(), WORDS_BOUND),
+            5 => each_field(payload.unwrap_or_default(), |field, forest| match field {
+                FOREST_FIELD => count_field(forest.unwrap_or_default(), TREES_BOUND),
+                _ => Ok(()),
+            }),
+            _ => Ok(()),
         }
-        Ok(())
     })
+}
+
+/// Counts one field of a message against its bound.
+fn count_field(message: &[u8], bound: (u32, &str, usize)) -> Result<(), String> {
+    let mut counter = 0;
+    each_field(message, |field, _| if field == bound.0 { count(&mut counter, bound) } else { Ok(()) })
 }
 
 fn count(counter: &mut usize, (_, what, max): (u32, &str, usize)) -> Result<(), String> {

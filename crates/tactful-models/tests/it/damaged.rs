@@ -91,7 +91,7 @@ fn noise_is_refused() {
 #[test]
 fn a_wrong_format_size_or_checksum_is_named() {
     let refused = |bytes: &[u8]| read(bytes).unwrap_err().to_string();
-    assert!(refused(&vec![0; ARTIFACT_BYTES_MAX + 1]).contains("at most 3145728 are allowed"));
+    assert!(refused(&vec![0; ARTIFACT_BYTES_MAX + 1]).contains("at most 67108864 are allowed"));
     let envelope = proto::Artifact::decode(sound()).unwrap();
     let newer = proto::Artifact { format: 2, ..envelope.clone() };
     assert!(refused(&newer.encode_to_vec()).contains("format 2"));
@@ -112,7 +112,7 @@ fn hostile_models_are_refused_by_name_even_when_signed() {
         ("kind", |model| model.kind = 77),
         ("more than 1024 inputs", |model| model.inputs.resize(1_025, proto::Input::default())),
         ("more than 4096 columns", |model| model.columns.resize(4_097, proto::Column::default())),
-        ("more than 32769 heads", |model| model.heads.resize(32_770, proto::LinearHead::default())),
+        ("more than 32769 heads", |model| model.heads.resize(32_770, proto::Head::default())),
         ("more than 36865 golden rows", |model| model.golden_rows.resize(36_866, proto::GoldenRow::default())),
         ("more than 64 metrics", |model| model.metrics.resize(65, proto::Metric::default())),
         ("more than 1024 words", |model| category(model).vocabulary.resize(1_025, String::new())),
@@ -142,8 +142,8 @@ fn hostile_models_are_refused_by_name_even_when_signed() {
         }),
         ("has no encoding", |model| model.columns[0].encoding = None),
         ("no heads", |model| model.heads.clear()),
-        ("weight that is not finite", |model| model.heads[0].weights[1] = f32::NAN),
-        ("weight that is not finite", |model| model.heads[0].bias = f32::INFINITY),
+        ("weight is not finite", |model| model.heads[0].weights[1] = f32::NAN),
+        ("weight is not finite", |model| model.heads[0].bias = f32::INFINITY),
         ("weights for", |model| model.heads[0].weights.push(0.0)),
         ("weights for", |model| model.heads[0].weights.truncate(1)),
         ("no scope", |model| model.heads[0].scope = 0),

@@ -7,7 +7,7 @@ use linfa_logistic::LogisticRegression;
 use ndarray::{Array1, Array2};
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
-use tactful_core::score::LinearModel;
+use tactful_core::score::Model;
 use tactful_models::{Error, artifact};
 use tactful_proto::v1::{DecisionRow, value::Kind};
 
@@ -34,7 +34,7 @@ fn here(rows: &[(f64, bool)], scale: f64) -> Vec<DecisionRow> {
     rows.iter().enumerate().map(row).collect()
 }
 
-fn model_of(rows: Vec<DecisionRow>) -> LinearModel {
+fn model_of(rows: Vec<DecisionRow>) -> Model {
     trained(&recipe("test_share = 0.0\nmin_rows_per_action = 1\nmin_positives_per_action = 1"), rows).unwrap().model
 }
 

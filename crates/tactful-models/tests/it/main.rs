@@ -6,3 +6,4 @@ mod damaged;
 mod linfa_traps;
 mod synthetic;
 mod training;
+mod trees;

@@ -2,14 +2,14 @@
 
 use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_pcg::Pcg64;
-use tactful_core::score::{Column, LinearModel, Scope};
+use tactful_core::score::{Column, Model, Scope, Scorer};
 use tactful_models::{Error, Trained, artifact, card};
 use tactful_proto::v1::{DecisionRow, OutcomeType, value::Kind};
 
 use crate::synthetic::{LATER_MS, START_S, TRUTH, Truth, customers, recipe, row, trained, trained_at};
 
 /// Weight of the column that holds a number, or a category's word, in one head.
-fn weight(model: &LinearModel, head: usize, name: &str, word: Option<&str>) -> f64 {
+fn weight(model: &Model, head: usize, name: &str, word: Option<&str>) -> f64 {
     let wanted = |column: &Column| match (column, word) {
         (Column::Number { input, .. }, None) => model.inputs[*input].name == name,
         (Column::Category { input, category }, Some(word)) => match &model.inputs[*input].kind {
@@ -21,7 +21,8 @@ fn weight(model: &LinearModel, head: usize, name: &str, word: Option<&str>) -> f
         _ => false,
     };
     let column = model.columns.iter().position(wanted).expect("the column exists");
-    f64::from(model.heads[head].weights[column])
+    let Scorer::Linear(linear) = &model.heads[head].scorer else { panic!("the head is linear") };
+    f64::from(linear.weights[column])
 }
 
 fn head_of(trained: &Trained, action: &str) -> &'static str {

@@ -134,7 +134,7 @@ fn day(millis: i64) -> String {
 mod tests {
     use tactful_core::{
         layout::FieldKind,
-        score::{LinearModel, ModelInput},
+        score::{Calibration, Linear, Model, ModelInput, Scorer},
     };
 
     use super::*;
@@ -144,17 +144,17 @@ mod tests {
         let head = Head {
             scope: Scope::Action,
             id: "upgrade".into(),
-            weights: vec![1.0],
-            bias: 0.0,
+            scorer: Scorer::Linear(Linear { weights: vec![1.0], bias: 0.0 }),
+            calibration: Calibration::None,
             rows: 200,
             positives: 50,
         };
-        let model = LinearModel {
+        let model = Model {
             name: "acceptance".into(),
             version: "abc".into(),
             inputs: vec![ModelInput { name: "customer.age".into(), kind: FieldKind::Number }],
             heads: vec![head],
-            ..LinearModel::default()
+            ..Model::default()
         };
         let loaded = Loaded {
             model,

@@ -1,0 +1,284 @@
+//! Models as an artifact describes them: inputs, the columns that are made of them, and a scorer for
+//! each action, group, and all others.
+
+use super::calibrate::Calibration;
+use super::forest::Forest;
+use super::kernel::{dot, rows};
+use crate::layout::FieldKind;
+use crate::limits::COLUMNS_MAX;
+use crate::math::sigmoid;
+
+/// An input of a model: a field by name, with the kind and vocabulary it was trained on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelInput {
+    /// Dotted field name, for example `customer.age`.
+    pub name: String,
+    /// Kind at training.
+    pub kind: FieldKind,
+}
+
+/// How one encoded column is made of an input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Column {
+    /// The number, within the range of the training rows; `fill` where it is missing.
+    Number { input: usize, fill: f32, low: f32, high: f32 },
+    /// The number as it is, missing where it is missing: for trees, which know where to go then.
+    Value { input: usize },
+    /// 1 if the category is this index of the input's vocabulary, else 0.
+    Category { input: usize, category: u32 },
+    /// 1 if the input is missing, else 0.
+    Missing { input: usize },
+}
+
+/// What a head scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// One action.
+    Action,
+    /// The actions of a group that have no head of their own.
+    Group,
+    /// All others.
+    Global,
+}
+
+/// A scorer over the encoded columns, and what it scores.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Head {
+    /// What it scores.
+    pub scope: Scope,
+    /// Id of the action or group; empty for the global head.
+    pub id: String,
+    /// From columns to a probability.
+    pub scorer: Scorer,
+    /// From that probability to the one that was observed for it.
+    pub calibration: Calibration,
+    /// Training rows behind it.
+    pub rows: u64,
+    /// Positive ones among them.
+    pub positives: u64,
+}
+
+/// From encoded columns to a probability.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scorer {
+    /// A logistic regression.
+    Linear(Linear),
+    /// Trees.
+    Forest(Forest),
+}
+
+/// logistic(bias + weighted columns).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Linear {
+    /// One weight for each column.
+    pub weights: Vec<f32>,
+    /// Intercept.
+    pub bias: f32,
+}
+
+/// What all scorers of a model are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelKind {
+    /// Logistic regressions.
+    Linear,
+    /// Trees.
+    Forest,
+}
+
+/// A model as an artifact describes it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Model {
+    /// Name, for example `acceptance`.
+    pub name: String,
+    /// Version: first 16 hex digits of the artifact's sha256.
+    pub version: String,
+    /// Inputs in order.
+    pub inputs: Vec<ModelInput>,
+    /// Encoded columns in order.
+    pub columns: Vec<Column>,
+    /// Heads, all of one kind.
+    pub heads: Vec<Head>,
+}
+
+/// Why a model does not fit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScoreError {
+    /// The model is not sound in itself.
+    #[error("model {model}: {reason}")]
+    Unsound { model: String, reason: String },
+    /// The ruleset has no such field, or one of another kind.
+    #[error("model {model}: input {input} {reason}")]
+    Signature { model: String, input: String, reason: String },
+}
+
+impl Model {
+    /// Kind of its heads; linear without one.
+    #[must_use]
+    pub fn kind(&self) -> ModelKind {
+        self.heads.first().map_or(ModelKind::Linear, |head| head.scorer.kind())
+    }
+
+    /// Checks bounds, indices and finiteness.
+    ///
+    /// # Errors
+    /// Says what is unsound.
+    pub fn validate(&self) -> Result<(), ScoreError> {
+        self.check().map_err(|reason| ScoreError::Unsound { model: self.name.clone(), reason })
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.columns.len() > COLUMNS_MAX {
+            return Err(format!("{} columns, at most {COLUMNS_MAX} are allowed", self.columns.len()));
+        }
+        for (position, column) in self.columns.iter().enumerate() {
+            self.check_column(*column).map_err(|reason| format!("column {position} {reason}"))?;
+        }
+        let kind = self.kind();
+        for head in &self.heads {
+            let sound = if head.scorer.kind() == kind {
+                head.check(self.columns.len())
+            } else {
+                Err("is of another kind".into())
+            };
+            sound.map_err(|reason| format!("head {:?}: {reason}", head.id))?;
+        }
+        Ok(())
+    }
+
+    /// Encodes one row of inputs (in the order of `inputs`, NaN for missing) into columns.
+    ///
+    /// # Panics
+    /// If a column names an input beyond the row; `validate` excludes that.
+    #[must_use]
+    pub fn encode(&self, inputs: &[f32]) -> Vec<f32> {
+        self.columns.iter().map(|column| column.encode(inputs)).collect()
+    }
+
+    /// Probability of one head for one row of inputs, in the order of operations of a [`super::Bank`].
+    #[must_use]
+    pub fn probability(&self, head: usize, inputs: &[f32]) -> f32 {
+        self.heads[head].probability(&self.encode(inputs))
+    }
+
+    fn check_column(&self, column: Column) -> Result<(), String> {
+        let index = column.input();
+        let Some(input) = self.inputs.get(index) else {
+            return Err(format!("names input {index} of {}", self.inputs.len()));
+        };
+        match (column, &input.kind) {
+            (Column::Category { category, .. }, FieldKind::Category(words)) if (category as usize) < words.len() => {
+                Ok(())
+            }
+            (Column::Category { category, .. }, _) => {
+                Err(format!("names category {category} that input {} does not have", input.name))
+            }
+            (Column::Number { fill, low, high, .. }, FieldKind::Number | FieldKind::Bool) => {
+                let sound = fill.is_finite() && low <= fill && fill <= high;
+                if sound { Ok(()) } else { Err("has a fill that is not finite, or outside its range".into()) }
+            }
+            (Column::Value { .. }, FieldKind::Number | FieldKind::Bool) if self.kind() == ModelKind::Forest => Ok(()),
+            (Column::Value { .. }, FieldKind::Number | FieldKind::Bool) => {
+                Err(format!("passes a missing {} on, which only trees can read", input.name))
+            }
+            (Column::Number { .. } | Column::Value { .. }, _) => Err(format!("reads input {} as a number", input.name)),
+            (Column::Missing { .. }, _) => Ok(()),
+        }
+    }
+}
+
+impl Head {
+    /// Probability for encoded columns.
+    #[must_use]
+    pub fn probability(&self, encoded: &[f32]) -> f32 {
+        match &self.scorer {
+            Scorer::Linear(linear) => calibrated(&self.calibration, linear.probability(encoded)),
+            Scorer::Forest(forest) => self.calibration.apply(forest.probability(encoded)) as f32,
+        }
+    }
+
+    fn check(&self, columns: usize) -> Result<(), String> {
+        self.calibration.check()?;
+        match &self.scorer {
+            Scorer::Linear(linear) => linear.check(columns),
+            Scorer::Forest(forest) => forest.check(columns),
+        }
+    }
+}
+
+impl Scorer {
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> ModelKind {
+        match self {
+            Self::Linear(_) => ModelKind::Linear,
+            Self::Forest(_) => ModelKind::Forest,
+        }
+    }
+}
+
+impl Linear {
+    fn probability(&self, encoded: &[f32]) -> f32 {
+        sigmoid(self.bias + dot(&rows(self.weights.iter().copied()), &rows(encoded.iter().copied())))
+    }
+
+    fn check(&self, columns: usize) -> Result<(), String> {
+        if self.weights.len() != columns {
+            return Err(format!("{} weights for {columns} columns", self.weights.len()));
+        }
+        let finite = self.bias.is_finite() && self.weights.iter().all(|weight| weight.is_finite());
+        if finite { Ok(()) } else { Err("a weight is not finite".into()) }
+    }
+}
+
+/// A calibrated linear score.
+pub(super) fn calibrated(calibration: &Calibration, p: f32) -> f32 {
+    if *calibration == Calibration::None { p } else { calibration.apply(p.into()) as f32 }
+}
+
+impl Column {
+    /// The input that it is made of.
+    #[must_use]
+    pub fn input(self) -> usize {
+        match self {
+            Self::Number { input, .. }
+            | Self::Value { input }
+            | Self::Category { input, .. }
+            | Self::Missing { input } => input,
+        }
+    }
+
+    #[inline]
+    pub(super) fn encode(self, inputs: &[f32]) -> f32 {
+        match self {
+            Self::Number { input, fill, low, high } => {
+                if inputs[input].is_nan() {
+                    fill
+                } else {
+                    inputs[input].max(low).min(high)
+                }
+            }
+            Self::Value { input } => inputs[input],
+            Self::Category { input, category } => f32::from(u8::from(inputs[input] == category as f32)),
+            Self::Missing { input } => f32::from(u8::from(inputs[input].is_nan())),
+        }
+    }
+
+    /// What it is where its input is missing.
+    pub(super) fn missing(self) -> f32 {
+        match self {
+            Self::Number { fill, .. } => fill,
+            Self::Value { .. } => f32::NAN,
+            Self::Category { .. } => 0.0,
+            Self::Missing { .. } => 1.0,
+        }
+    }
+
+    pub(super) fn with_input(self, input: usize) -> Self {
+        match self {
+            Self::Number { fill, low, high, .. } => Self::Number { input, fill, low, high },
+            Self::Value { .. } => Self::Value { input },
+            Self::Category { category, .. } => Self::Category { input, category },
+            Self::Missing { .. } => Self::Missing { input },
+        }
+    }
+}
