@@ -9,7 +9,7 @@ mod rank;
 mod request;
 mod select;
 
-use crate::ruleset::{ActionIx, PlacementIx, Ruleset};
+use crate::ruleset::{ActionIx, Alias, PlacementIx, Ruleset};
 use crate::score::Source;
 use crate::state::CustomerView;
 
@@ -24,6 +24,8 @@ pub struct Decision {
     pub placements: Vec<PlacementDecision>,
     /// How the actions were selected.
     pub selection: Selection,
+    /// Which model scored: champion or challenger.
+    pub alias: Alias,
     /// True if nothing was known of the customer.
     pub cold_start: bool,
     /// Whether it rests on data of the customer.
@@ -146,12 +148,14 @@ impl Decision {
 pub fn decide(ruleset: &Ruleset, view: &CustomerView, request: &Request, now_ms: i64, seed: u64) -> Decision {
     let fields = fields(ruleset, view, request, now_ms);
     let candidates = candidates::eligible(ruleset, view, request, &fields, now_ms);
-    let scoring = arbitrate::Scoring::new(ruleset, &fields);
+    let alias = ruleset.alias_for(view.customer);
+    let scoring = arbitrate::Scoring::new(ruleset, alias, &fields);
     let ranked = rank::rank(&scoring, &candidates, request);
     let holdout = ruleset.catalog.holdout.as_ref().is_some_and(|holdout| in_holdout(holdout, &request.subject_id));
     let mut decision = Decision {
         placements: Vec::with_capacity(request.placements.len()),
         selection: if holdout { Selection::Holdout } else { Selection::Best },
+        alias,
         cold_start: !view.known,
         basis: basis(ruleset, view, request),
         skipped: request.unknown_candidates.clone(),

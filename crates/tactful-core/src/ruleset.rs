@@ -1,4 +1,4 @@
-//! The ruleset: features, actions, rules, policy and the active model, compiled together into one
+//! The ruleset: features, actions, rules, policy and the models that decide, compiled together into one
 //! immutable value with one hash. A request sees exactly one.
 
 mod check;
@@ -31,8 +31,38 @@ pub const NO_ACTION: &str = "none";
 #[derive(Clone, Debug)]
 pub struct Ruleset {
     compiled: Arc<Compiled>,
-    bank: Option<Arc<Bank>>,
+    models: Models,
     hash: u64,
+}
+
+/// The models of a ruleset, compiled.
+#[derive(Clone, Debug, Default)]
+pub struct Models {
+    /// Scores for all customers who are not the challenger's.
+    pub champion: Option<Arc<Bank>>,
+    /// Scores for a share of the customers.
+    pub challenger: Option<Challenger>,
+}
+
+/// A model that scores for a share of the customers: a canary.
+#[derive(Clone, Debug)]
+pub struct Challenger {
+    /// The model.
+    pub bank: Arc<Bank>,
+    /// Share of the customers, 0 to 1.
+    pub share: f64,
+}
+
+/// What a model is there for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Alias {
+    /// It decides.
+    #[default]
+    Champion,
+    /// It decides for a share of the customers.
+    Challenger,
+    /// It scores what was decided, and decides nothing.
+    Shadow,
 }
 
 /// The part of a ruleset that comes from the catalogue alone.
@@ -199,19 +229,56 @@ impl Ruleset {
     pub fn compile(catalog: &Catalog) -> Result<Self, Vec<Problem>> {
         let compiled = compile::compile(catalog)?;
         let hash = compiled.catalog_hash;
-        Ok(Self { compiled: Arc::new(compiled), bank: None, hash })
+        Ok(Self { compiled: Arc::new(compiled), models: Models::default(), hash })
     }
 
-    /// The same catalogue with another model.
+    /// A model compiled for this catalogue.
+    ///
+    /// # Errors
+    /// If the model is unsound or does not fit the catalogue's fields.
+    pub fn bank_for(&self, model: &Model) -> Result<Arc<Bank>, ScoreError> {
+        let actions: Vec<(&str, &str)> =
+            self.compiled.actions.iter().map(|action| (action.id.as_str(), action.group.as_str())).collect();
+        Bank::compile(model, &self.compiled.layout, &actions).map(Arc::new)
+    }
+
+    /// The same catalogue with other models, compiled for it by [`Ruleset::bank_for`].
+    #[must_use]
+    pub fn with_models(&self, models: Models) -> Self {
+        let mut hash = self.compiled.catalog_hash;
+        if let Some(champion) = &models.champion {
+            hash = crate::hash::keyed(hash, champion.version().as_bytes());
+        }
+        if let Some(Challenger { bank, share }) = &models.challenger {
+            let named = [bank.version().as_bytes(), &share.to_bits().to_le_bytes()].concat();
+            hash = crate::hash::keyed(hash, &named);
+        }
+        Self { compiled: Arc::clone(&self.compiled), models, hash }
+    }
+
+    /// The same catalogue with one model, which decides for everybody.
     ///
     /// # Errors
     /// If the model is unsound or does not fit the catalogue's fields.
     pub fn with_model(&self, model: &Model) -> Result<Self, ScoreError> {
-        let actions: Vec<(&str, &str)> =
-            self.compiled.actions.iter().map(|action| (action.id.as_str(), action.group.as_str())).collect();
-        let bank = Bank::compile(model, &self.compiled.layout, &actions)?;
-        let hash = crate::hash::keyed(self.compiled.catalog_hash, model.version.as_bytes());
-        Ok(Self { compiled: Arc::clone(&self.compiled), bank: Some(Arc::new(bank)), hash })
+        Ok(self.with_models(Models { champion: Some(self.bank_for(model)?), challenger: None }))
+    }
+
+    /// The models that decide.
+    #[must_use]
+    pub fn models(&self) -> &Models {
+        &self.models
+    }
+
+    /// Which model decides for a customer, by a hash of the customer's ids: the same one as long as the challenger
+    /// stays, and a share that grows takes nobody away from it.
+    #[inline]
+    #[must_use]
+    pub fn alias_for(&self, customer: u64) -> Alias {
+        match &self.models.challenger {
+            Some(challenger) if challenger.takes(customer) => Alias::Challenger,
+            _ => Alias::Champion,
+        }
     }
 
     /// Content hash of catalogue and model.
@@ -226,10 +293,20 @@ impl Ruleset {
         self.compiled.catalog_hash
     }
 
-    /// The acceptance model, if one is loaded.
+    /// The champion, if there is one.
     #[must_use]
     pub fn bank(&self) -> Option<&Bank> {
-        self.bank.as_deref()
+        self.models.champion.as_deref()
+    }
+
+    /// The model behind an alias, if there is one; a ruleset knows no shadow.
+    #[must_use]
+    pub fn bank_of(&self, alias: Alias) -> Option<&Bank> {
+        match alias {
+            Alias::Champion => self.bank(),
+            Alias::Challenger => self.models.challenger.as_ref().map(|challenger| &*challenger.bank),
+            Alias::Shadow => None,
+        }
     }
 
     /// Index of an action by id.
@@ -248,6 +325,29 @@ impl Ruleset {
     #[must_use]
     pub fn words(&self) -> usize {
         self.compiled.actions.len().div_ceil(64)
+    }
+}
+
+impl Challenger {
+    /// Whether a customer is its own: a hash under its version, so that another challenger tries other customers.
+    fn takes(&self, customer: u64) -> bool {
+        let hash = crate::hash::keyed(customer, self.bank.version().as_bytes());
+        (hash as f64) < self.share * 2f64.powi(64)
+    }
+}
+
+impl Alias {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Champion, Self::Challenger, Self::Shadow];
+
+    /// Its name, in lower case.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Champion => "champion",
+            Self::Challenger => "challenger",
+            Self::Shadow => "shadow",
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tactful_core::ruleset::Ruleset;
+use tactful_core::ruleset::{Alias, Challenger, Models, Ruleset};
 use tactful_log::{Log, Offset};
 use tactful_proto::storage::CatalogApplied;
 use tactful_proto::storage::control_record::Body;
@@ -14,7 +14,8 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::follower::{append_schema, check_schema, compiled, refused, written};
 use crate::generation::FoldSchema;
-use crate::model::{InUse, fit, restore};
+use crate::registry::Registry;
+use crate::slot::{Current, InUse, fit};
 
 /// Longest note, in bytes.
 const NOTE_BYTES_MAX: usize = 1_000;
@@ -78,13 +79,7 @@ impl Engine {
         // In this order: what decides is never older than what the control partition is known to say.
         let mut control = self.control.borrow().clone();
         let current = self.slot.load_full();
-        let ruleset = match &control.model {
-            Some(model) => {
-                let artifact = self.log.get_blob(&model.sha256).await?;
-                fitted(&written.ruleset, artifact.as_deref(), current.bank().is_some())?
-            }
-            None => written.ruleset.clone(),
-        };
+        let ruleset = self.fitted(&written.ruleset, &current, &control.registry).await?;
         let mut applied = AppliedCatalog {
             catalog: ruleset.catalog_hash(),
             ruleset: ruleset.hash(),
@@ -103,6 +98,27 @@ impl Engine {
         self.control_reached(offset).await?;
         applied.applied = true;
         Ok(Some(applied))
+    }
+
+    /// The ruleset with the models in use. Those that decide or score now must fit.
+    async fn fitted(&self, ruleset: &Ruleset, current: &Current, registry: &Registry) -> Result<Ruleset, Error> {
+        let mut models = Models::default();
+        for (alias, in_use) in registry.all_in_use() {
+            let Some(artifact) = self.log.get_blob(&in_use.sha256).await? else { continue };
+            let fitting = ruleset.clone();
+            let fitted = tokio::task::spawn_blocking(move || fit(&fitting, &artifact));
+            match (fitted.await.map_err(|_| Error::Closed)?, alias) {
+                (Ok((bank, _)), Alias::Champion) => models.champion = Some(bank),
+                (Ok((bank, _)), Alias::Challenger) => {
+                    models.challenger = Some(Challenger { bank, share: in_use.share })
+                }
+                (Err(error), alias) if current.uses(*alias) => {
+                    return Err(Error::Unfit(format!("{} {error}", alias.name())));
+                }
+                _ => {}
+            }
+        }
+        Ok(ruleset.with_models(models))
     }
 
     /// The catalogue that decides on this node.
@@ -138,15 +154,6 @@ pub struct CatalogInUse {
     pub applied_ms: i64,
 }
 
-/// The ruleset with the model in use. If that one decides now, it must fit.
-fn fitted(ruleset: &Ruleset, artifact: Option<&[u8]>, decides: bool) -> Result<Ruleset, Error> {
-    match artifact.map(|artifact| fit(ruleset, artifact)) {
-        Some(Ok((fitted, _))) => Ok(fitted),
-        Some(Err(error)) if decides => Err(Error::Unfit(error.to_string())),
-        _ => Ok(ruleset.clone()),
-    }
-}
-
 /// Keeps a catalogue in the log and appends its entry, with that of a new layout before it.
 async fn append(log: &dyn Log, written: &Written, control: &Control, note: &str, node: u64) -> Result<Offset, Error> {
     let files = log.put_blob(written.files.encode()).await?;
@@ -154,7 +161,7 @@ async fn append(log: &dyn Log, written: &Written, control: &Control, note: &str,
         files: files.to_vec(),
         catalog: written.ruleset.catalog_hash(),
         schema: written.ruleset.schema.hash(),
-        model: control.model_offset(),
+        model: control.registry.moved(),
         note: note.into(),
         node,
     };
@@ -164,8 +171,6 @@ async fn append(log: &dyn Log, written: &Written, control: &Control, note: &str,
 
 /// What a node starts with.
 pub(crate) struct Start {
-    /// The ruleset with the model that the log names last.
-    pub(crate) ruleset: Ruleset,
     pub(crate) catalog: InUse,
     /// What entries before the first schema record are folded by.
     pub(crate) first: FoldSchema,
@@ -202,18 +207,19 @@ pub(crate) async fn start(log: &dyn Log, own: Written, control: &mut Control, no
             }
         };
         let Some(entry) = newest else { continue };
-        let ruleset = restore(log, written.ruleset.clone(), control).await?;
-        control::note_layout(log, &ruleset, control).await?;
+        control::note_layout(log, &written.ruleset, control).await?;
         let first = first(log, control, &written).await?;
-        return Ok(Start { ruleset, catalog: InUse { written, entry }, first });
+        return Ok(Start { catalog: InUse { written, entry }, first });
     }
     Err(Error::Busy)
 }
 
-/// Refuses a catalogue of a node's own that the model in use does not fit, if it fits the one that is in use.
+/// Refuses a catalogue of a node's own that the champion does not fit, if it fits the one that is in use.
 async fn must_fit(log: &dyn Log, own: &Ruleset, control: &Control) -> Result<(), Error> {
-    let (Some(model), Some(entry)) = (&control.model, &control.catalog) else { return Ok(()) };
-    let Some(artifact) = log.get_blob(&model.sha256).await? else { return Ok(()) };
+    let (Some(champion), Some(entry)) = (control.registry.in_use(Alias::Champion), &control.catalog) else {
+        return Ok(());
+    };
+    let Some(artifact) = log.get_blob(&champion.sha256).await? else { return Ok(()) };
     let Err(error) = fit(own, &artifact) else { return Ok(()) };
     let decides = match written(log, &entry.files).await {
         Ok(written) => fit(&written.ruleset, &artifact).is_ok(),

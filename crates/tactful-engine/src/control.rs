@@ -1,7 +1,7 @@
 //! The control partition: catalogues, models and layouts as they came into use. What is in use follows from its
 //! entries alone, in their order, so that every node comes to the same.
 //!
-//! A catalogue is checked with the model in use and a model with the catalogue in use, and the entry of each names
+//! A catalogue is checked with the models in use and a model with the catalogue in use, and the entry of each names
 //! the entry of the other that it was checked with. If that one has changed before the entry got its place, it is
 //! outdated: nobody takes it, and who appended it checks again.
 
@@ -12,10 +12,11 @@ use tactful_core::layout::FieldKind;
 use tactful_core::ruleset::Ruleset;
 use tactful_log::{Entry, Log, Offset, Partition};
 use tactful_proto::storage::control_record::Body;
-use tactful_proto::storage::{CatalogApplied, ControlRecord, LayoutField, LayoutUsed, ModelLoaded};
+use tactful_proto::storage::{CatalogApplied, ControlRecord, LayoutField, LayoutUsed};
 
 use crate::clock::now_ms;
 use crate::error::Error;
+use crate::registry::Registry;
 
 /// Entries read from the log at once.
 pub(crate) const READ_MAX: usize = 1_024;
@@ -23,8 +24,8 @@ pub(crate) const READ_MAX: usize = 1_024;
 /// What the control partition says, up to an entry.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Control {
-    /// The model loaded last.
-    pub(crate) model: Option<ModelEntry>,
+    /// Versions of models, and which of them are in use.
+    pub(crate) registry: Registry,
     /// The catalogue applied last.
     pub(crate) catalog: Option<CatalogEntry>,
     /// Blob of the catalogue applied first: entries of before are folded by its schema.
@@ -35,15 +36,6 @@ pub(crate) struct Control {
     pub(crate) layouts: Vec<LayoutUsed>,
     /// Its last entry that was read.
     pub(crate) end: Offset,
-}
-
-/// A model that came into use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ModelEntry {
-    pub(crate) offset: Offset,
-    pub(crate) name: String,
-    /// sha256 of the artifact.
-    pub(crate) sha256: [u8; 32],
 }
 
 /// A catalogue that came into use.
@@ -69,8 +61,8 @@ pub(crate) struct CatalogEntry {
 pub(crate) enum Change {
     /// Nothing that decides.
     Nothing,
-    /// The model.
-    Model,
+    /// The models that are in use.
+    Models,
     /// The catalogue.
     Catalog,
     /// Nothing, because it was checked with what is not in use any more.
@@ -87,7 +79,16 @@ impl Control {
             return Change::Nothing;
         };
         match record.body {
-            Some(Body::ModelLoaded(loaded)) => self.take_model(offset, loaded),
+            Some(Body::ModelLoaded(loaded)) => {
+                // Entries of before there were catalogues in the log name none.
+                let outdated = loaded.catalog != 0 && loaded.catalog != self.catalog_offset();
+                if outdated { Change::Outdated } else { self.registry.load(offset, loaded, record.received_ms) }
+            }
+            Some(Body::ModelPushed(pushed)) => self.registry.push(pushed, record.received_ms),
+            Some(Body::AliasMoved(moved)) => {
+                let outdated = moved.catalog != self.catalog_offset() || moved.moved != self.registry.moved();
+                if outdated { Change::Outdated } else { self.registry.take(offset, moved, record.received_ms) }
+            }
             Some(Body::CatalogApplied(applied)) => self.take_catalog(offset, applied, record.received_ms),
             Some(Body::LayoutUsed(layout)) => {
                 self.layouts.push(layout);
@@ -97,18 +98,8 @@ impl Control {
         }
     }
 
-    fn take_model(&mut self, offset: Offset, loaded: ModelLoaded) -> Change {
-        // Entries of before there were catalogues in the log name none.
-        if loaded.catalog != 0 && loaded.catalog != self.catalog_offset() {
-            return Change::Outdated;
-        }
-        let Ok(sha256) = loaded.sha256.try_into() else { return Change::Nothing };
-        self.model = Some(ModelEntry { offset, name: loaded.name, sha256 });
-        Change::Model
-    }
-
     fn take_catalog(&mut self, offset: Offset, applied: CatalogApplied, received_ms: i64) -> Change {
-        if applied.model != self.model_offset() {
+        if applied.model != self.registry.moved() {
             return Change::Outdated;
         }
         let Ok(files) = applied.files.try_into() else { return Change::Nothing };
@@ -130,11 +121,6 @@ impl Control {
         self.first_files.get_or_insert(files);
         self.seen.insert(files);
         Change::Catalog
-    }
-
-    /// Entry of the model in use; 0 for none.
-    pub(crate) fn model_offset(&self) -> Offset {
-        self.model.as_ref().map_or(0, |model| model.offset)
     }
 
     /// Entry of the catalogue in use; 0 for none.
@@ -202,6 +188,8 @@ pub(crate) async fn append(log: &dyn Log, bodies: Vec<Body>) -> Result<Offset, E
 
 #[cfg(test)]
 mod tests {
+    use tactful_proto::storage::ModelLoaded;
+
     use super::*;
 
     fn model(catalog: Offset) -> ControlRecord {
@@ -234,10 +222,10 @@ mod tests {
             catalog(2, 10, 5),
             model(3),
         ];
-        use Change::{Catalog, Model, Outdated};
+        use Change::{Catalog, Models, Outdated};
         let (control, changes) = taken(records);
-        assert_eq!(changes, [Model, Outdated, Catalog, Outdated, Model, Outdated, Catalog, Outdated]);
-        assert_eq!((control.model_offset(), control.catalog_offset(), control.end), (5, 7, 8));
+        assert_eq!(changes, [Models, Outdated, Catalog, Outdated, Models, Outdated, Catalog, Outdated]);
+        assert_eq!((control.registry.moved(), control.catalog_offset(), control.end), (5, 7, 8));
     }
 
     #[test]
@@ -256,7 +244,7 @@ mod tests {
     #[test]
     fn entries_of_before_there_were_catalogues_are_taken() {
         let (control, changes) = taken(vec![model(0), model(0), catalog(1, 1, 2), model(0)]);
-        assert_eq!(changes, [Change::Model, Change::Model, Change::Catalog, Change::Model]);
-        assert_eq!(control.model_offset(), 4);
+        assert_eq!(changes, [Change::Models, Change::Models, Change::Catalog, Change::Models]);
+        assert_eq!(control.registry.moved(), 4);
     }
 }

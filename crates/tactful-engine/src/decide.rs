@@ -17,7 +17,7 @@ use tactful_proto::storage::OutcomeToken;
 use crate::clock::now_ms;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::model::Current;
+use crate::slot::Current;
 use crate::store::Seen;
 
 /// Longest request that a record holds.
@@ -106,7 +106,7 @@ impl Engine {
     ) -> Decided {
         let subject_id = request.subject_id.as_str();
         let Seen { view, truncated } = if command.non_personal {
-            Seen { view: CustomerView::unknown(&ruleset.schema), truncated: false }
+            Seen { view: CustomerView::unknown(&ruleset.schema).of(subject_id), truncated: false }
         } else {
             self.store.view(&ruleset.schema, subject_id, now_ms)
         };

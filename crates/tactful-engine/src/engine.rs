@@ -26,10 +26,10 @@ use crate::erase_list::Erased;
 use crate::error::Error;
 use crate::follower::Follower;
 use crate::housekeeper::Housekeeper;
-use crate::model::Slot;
 use crate::options::Options;
 use crate::recorder::Recorder;
 use crate::replies::Replies;
+use crate::slot::Slot;
 use crate::snapshot;
 use crate::store::Store;
 use crate::token::Tokens;
@@ -56,6 +56,7 @@ pub struct Engine {
     pub(crate) control: watch::Receiver<Control>,
     /// Held by whoever changes catalogue or model here.
     pub(crate) changing: tokio::sync::Mutex<()>,
+    pub(crate) model_latency_us_max: u64,
     /// This running node: drawn at its start.
     pub(crate) node: u64,
     /// Whether every partition has applied what the log held at the start.
@@ -115,7 +116,7 @@ impl Engine {
             Found::on(log.as_ref(), own.into(), options).await?;
         let snapshots = snapshots(options, log.partitions())?;
         let store = Arc::new(Store::new(log.partitions(), &start.first));
-        let slot = Arc::new(Slot::new(start.ruleset, start.catalog));
+        let slot = Arc::new(Slot::new(log.as_ref(), start.catalog, &control.registry).await?);
         let (recorder, recorder_task) = Recorder::new(Arc::clone(&log), options.recorder_queue_max);
         let (closing, closed) = watch::channel(false);
         let mut tasks = Tasks { recorder: Some(tokio::spawn(recorder_task.run(closed.clone()))), ..Tasks::default() };
@@ -165,6 +166,7 @@ impl Engine {
             progress,
             control,
             changing: tokio::sync::Mutex::new(()),
+            model_latency_us_max: options.model_latency_us_max,
             node,
             caught_up: AtomicBool::new(false),
             damage,

@@ -14,11 +14,11 @@ use tokio::sync::watch;
 
 use crate::catalog::{Files, Written};
 use crate::clock::now_ms;
-use crate::control::{CatalogEntry, Change, Control, ModelEntry, READ_MAX, note_layout};
+use crate::control::{CatalogEntry, Change, Control, READ_MAX, note_layout};
 use crate::damage::Damage;
 use crate::error::Error;
 use crate::generation::FoldSchema;
-use crate::model::{self, InUse, Slot};
+use crate::slot::{InUse, Slot};
 use crate::store::Store;
 
 /// Pause after the log failed to answer.
@@ -77,7 +77,7 @@ impl Follower {
             let mut control = self.done.borrow().clone();
             match control.take(&entry) {
                 Change::Catalog => self.apply(&control).await?,
-                Change::Model => self.load(&control).await?,
+                Change::Models => self.slot.switch_models(self.log.as_ref(), &control.registry).await?,
                 Change::Nothing => {}
                 Change::Outdated => tracing::info!(offset = entry.offset, "passed over an outdated control entry"),
             }
@@ -85,23 +85,6 @@ impl Follower {
         }
         let after = self.done.borrow().end;
         Ok(self.log.wait(Partition::Control, after).await?)
-    }
-
-    /// Puts a model in place. One that does not fit this node's catalogue is left out loudly.
-    async fn load(&self, control: &Control) -> Result<(), Error> {
-        let Some(model) = &control.model else { return Ok(()) };
-        let Some(artifact) = self.log.get_blob(&model.sha256).await? else {
-            tracing::error!(name = model.name, "a model that came into use is not in the log");
-            return Ok(());
-        };
-        match self.slot.switch_model(artifact).await {
-            Err(Error::Model(reason)) => {
-                model::refused();
-                tracing::error!(name = model.name, reason, "a model that came into use does not fit this catalogue");
-                Ok(())
-            }
-            switched => switched,
-        }
     }
 
     /// Puts a catalogue in place, once every partition has its schema. One that this program cannot use is left
@@ -120,13 +103,8 @@ impl Follower {
         };
         self.reach_schema(entry, &written, entry.node == self.node).await?;
         note_layout(self.log.as_ref(), &written.ruleset, control).await?;
-        let artifact = self.artifact(control.model.as_ref()).await?;
-        self.slot.switch_catalog(InUse { written, entry: entry.clone() }, artifact).await
-    }
-
-    async fn artifact(&self, model: Option<&ModelEntry>) -> Result<Option<Bytes>, Error> {
-        let Some(model) = model else { return Ok(None) };
-        Ok(self.log.get_blob(&model.sha256).await?)
+        let catalog = InUse { written, entry: entry.clone() };
+        self.slot.switch_catalog(self.log.as_ref(), catalog, &control.registry).await
     }
 
     /// Returns once every partition has the schema that a catalogue needs. The node to which it was given appends

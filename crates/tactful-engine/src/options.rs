@@ -29,6 +29,8 @@ pub struct Options {
     pub housekeeping_ms: u64,
     /// A node that was silent for longer is not waited for by trimming; it comes back by a peer's snapshot.
     pub node_absent_ms_max: u64,
+    /// Time in which a model must score all actions of the catalogue for one customer, in microseconds.
+    pub model_latency_us_max: u64,
     /// Folders of other nodes' snapshots, for a node whose log no longer holds what it lacks.
     pub peer_snapshots: Vec<PathBuf>,
 }
@@ -46,6 +48,7 @@ impl Default for Options {
             snapshot_every_ms: 60_000,
             housekeeping_ms: 10_000,
             node_absent_ms_max: 3_600_000,
+            model_latency_us_max: 2_000,
             peer_snapshots: Vec::new(),
         }
     }

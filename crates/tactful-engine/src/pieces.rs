@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use prost::Message;
-use tactful_core::ruleset::{ActionIx, PlacementIx, Ruleset};
+use tactful_core::ruleset::{ActionIx, Alias, PlacementIx, Ruleset};
 use tactful_proto::storage::{ChosenBody, DecisionBody, OutcomeToken};
 use tactful_proto::v1::{DecideResponse, PlacementResult, ShownAction};
 
@@ -13,8 +13,9 @@ use tactful_proto::v1::{DecideResponse, PlacementResult, ShownAction};
 pub struct Pieces {
     /// All of them, one after the other.
     bytes: Vec<u8>,
-    response: Piece,
-    record: Piece,
+    /// By the model that scored: champion, challenger.
+    responses: [Piece; 2],
+    records: [Piece; 2],
     placements: Vec<OfPlacement>,
     actions: Vec<OfAction>,
     /// `ShownAction` for each action and within it each placement; empty where it has no treatment.
@@ -39,18 +40,19 @@ struct OfAction {
 impl Pieces {
     pub(crate) fn new(ruleset: &Ruleset) -> Self {
         let mut bytes = Vec::new();
-        let (response, record) = (whole_response(ruleset), whole_record(ruleset));
-        let [response, record] = [add(&mut bytes, &response), add(&mut bytes, &record)];
+        let aliases = [Alias::Champion, Alias::Challenger];
+        let responses = aliases.map(|alias| add(&mut bytes, &whole_response(ruleset, alias)));
+        let records = aliases.map(|alias| add(&mut bytes, &whole_record(ruleset, alias)));
         let placements = (0..ruleset.placements.len()).map(|at| of_placement(ruleset, at, &mut bytes)).collect();
         let actions = (0..ruleset.actions.len()).map(|at| of_action(ruleset, at, &mut bytes)).collect();
         let shown = (0..ruleset.actions.len()).flat_map(|action| shown(ruleset, action, &mut bytes)).collect();
-        Self { bytes, response, record, placements, actions, shown }
+        Self { bytes, responses, records, placements, actions, shown }
     }
 
     /// Of a `DecideResponse`: versions.
     #[must_use]
-    pub fn response(&self) -> &[u8] {
-        self.get(&self.response)
+    pub fn response(&self, alias: Alias) -> &[u8] {
+        self.get(&self.responses[usize::from(alias != Alias::Champion)])
     }
 
     /// Of a `PlacementResult`: the placement and its cost.
@@ -66,8 +68,8 @@ impl Pieces {
     }
 
     /// Of a `DecisionBody`: ruleset, model, layout.
-    pub(crate) fn record(&self) -> &[u8] {
-        self.get(&self.record)
+    pub(crate) fn record(&self, alias: Alias) -> &[u8] {
+        self.get(&self.records[usize::from(alias != Alias::Champion)])
     }
 
     /// Of a `ChosenBody`: action and placement.
@@ -96,22 +98,22 @@ fn add(bytes: &mut Vec<u8>, message: &impl Message) -> Piece {
     start..bytes.len()
 }
 
-fn model_version(ruleset: &Ruleset) -> String {
-    ruleset.bank().map_or_else(String::new, |bank| bank.version().into())
+fn model_version(ruleset: &Ruleset, alias: Alias) -> String {
+    ruleset.bank_of(alias).map_or_else(String::new, |bank| bank.version().into())
 }
 
-fn whole_response(ruleset: &Ruleset) -> DecideResponse {
+fn whole_response(ruleset: &Ruleset, alias: Alias) -> DecideResponse {
     DecideResponse {
         ruleset_version: format!("{:016x}", ruleset.hash()),
-        model_version: model_version(ruleset),
+        model_version: model_version(ruleset, alias),
         ..DecideResponse::default()
     }
 }
 
-fn whole_record(ruleset: &Ruleset) -> DecisionBody {
+fn whole_record(ruleset: &Ruleset, alias: Alias) -> DecisionBody {
     DecisionBody {
         ruleset: ruleset.hash(),
-        model_version: model_version(ruleset),
+        model_version: model_version(ruleset, alias),
         layout: ruleset.layout_hash,
         ..DecisionBody::default()
     }

@@ -67,7 +67,7 @@ impl Store {
             Some(row) => CustomerView::read(schema, &[&row], now_ms),
             None => CustomerView::unknown(schema),
         };
-        Seen { view, truncated: false }
+        Seen { view: view.of(subject_id), truncated: false }
     }
 
     /// Linked rows read as one. They are copied one at a time: while a guard waits for another an applier
@@ -75,7 +75,7 @@ impl Store {
     fn view_of(&self, schema: &Schema, linked: &Linked, now_ms: i64) -> Seen {
         let row = |id: &str| self.of(id).generation().get(schema, id).map(RowRef::into_owned);
         let rows: Vec<Row> = linked.ids.iter().filter_map(|id| row(id)).collect();
-        let view = CustomerView::read(schema, &rows.iter().collect::<Vec<_>>(), now_ms);
+        let view = CustomerView::read(schema, &rows.iter().collect::<Vec<_>>(), now_ms).of(&linked.ids[0]);
         Seen { view, truncated: linked.truncated }
     }
 

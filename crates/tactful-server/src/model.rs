@@ -1,40 +1,145 @@
 //! ModelService.
 
+mod convert;
+mod upload;
+
+use std::future::Future;
 use std::sync::Arc;
 
-use tactful_engine::{Engine, Error};
+use tactful_core::ruleset::Alias;
+use tactful_engine::{Engine, Error, MoveCommand, Moved};
+use tactful_proto::storage::MoveCause;
 use tactful_proto::v1;
 use tactful_proto::v1::model_service_server::ModelService;
-use tonic::{Request, Response, Status};
+use tokio::sync::Semaphore;
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::admission::Deadline;
 use crate::status;
 
-/// Loads models.
+/// Models that are pushed at the same time: each may take [`tactful_engine::ARTIFACT_BYTES_MAX`] bytes.
+const PUSHES_MAX: usize = 2;
+/// Share of the customers of a challenger for whom none is said.
+const SHARE_DEFAULT: f64 = 0.1;
+
+/// Registers models and puts them into use.
 pub(crate) struct Models {
-    pub(crate) engine: Arc<Engine>,
+    engine: Arc<Engine>,
+    pushes: Arc<Semaphore>,
+}
+
+impl Models {
+    pub(crate) fn new(engine: Arc<Engine>) -> Self {
+        Self { engine, pushes: Arc::new(Semaphore::new(PUSHES_MAX)) }
+    }
+
+    /// Runs work in a task of its own: once begun it ends as a whole, even if the caller gives up on it.
+    async fn whole<T: Send + 'static, F>(&self, work: impl FnOnce(Arc<Engine>) -> F) -> Result<T, Status>
+    where
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let working = self.engine.runtime().spawn(work(Arc::clone(&self.engine)));
+        working.await.unwrap_or(Err(Error::Closed)).map_err(|error| status::from_engine(&error))
+    }
 }
 
 #[tonic::async_trait]
 impl ModelService for Models {
-    async fn load(&self, request: Request<v1::LoadRequest>) -> Result<Response<v1::LoadResponse>, Status> {
+    async fn push(&self, request: Request<Streaming<v1::PushRequest>>) -> Result<Response<v1::PushResponse>, Status> {
         Deadline::check(&request)?;
-        let artifact = request.into_inner().artifact;
-        if artifact.is_empty() {
-            return Err(status::field(
-                "artifact",
-                "is empty: give the bytes of the file that `tactful model train` wrote",
-            ));
-        }
-        // A task of its own: once begun, a load ends as a whole, even if the caller gives up on it.
-        let engine = Arc::clone(&self.engine);
-        let loading = self.engine.runtime().spawn(async move { engine.load_model(artifact.into()).await });
-        let loaded = loading.await.unwrap_or(Err(Error::Closed)).map_err(|error| status::from_engine(&error))?;
-        Ok(Response::new(v1::LoadResponse {
-            name: loaded.name,
-            version: loaded.version,
-            ruleset_version: format!("{:016x}", loaded.ruleset),
-            action_heads: loaded.action_heads as i32,
+        let place = Arc::clone(&self.pushes).try_acquire_owned();
+        let _place = place.map_err(|_| status::overloaded("models are pushed at this moment"))?;
+        let upload::Upload { header, bytes } = upload::receive(request.into_inner()).await?;
+        let pushed = self
+            .whole(move |engine| async move {
+                if header.dry_run {
+                    engine.validate_model(bytes).await
+                } else {
+                    engine.push_model(bytes, &header.note).await
+                }
+            })
+            .await?;
+        Ok(Response::new(v1::PushResponse {
+            version: Some(convert::version(&pushed.reference, &pushed.loaded.model.version)),
+            known: pushed.known,
+            check: Some(convert::check(&pushed)),
         }))
     }
+
+    async fn validate(&self, request: Request<v1::ValidateRequest>) -> Result<Response<v1::ValidateResponse>, Status> {
+        Deadline::check(&request)?;
+        let v1::ValidateRequest { name, version } = request.into_inner();
+        let pushed = self.whole(move |engine| async move { engine.validate_version(&name, &version).await }).await?;
+        Ok(Response::new(v1::ValidateResponse {
+            version: Some(convert::version(&pushed.reference, &pushed.loaded.model.version)),
+            check: Some(convert::check(&pushed)),
+        }))
+    }
+
+    async fn list(&self, request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
+        Deadline::check(&request)?;
+        let name = request.into_inner().name;
+        let list = self.engine.models();
+        if !name.is_empty() && !list.versions.contains_key(&name) {
+            self.engine.find_version(&name, "").map_err(|error| status::from_engine(&error))?;
+        }
+        Ok(Response::new(convert::list(&list, &name)))
+    }
+
+    async fn get(
+        &self,
+        request: Request<v1::ModelServiceGetRequest>,
+    ) -> Result<Response<v1::ModelServiceGetResponse>, Status> {
+        Deadline::check(&request)?;
+        let v1::ModelServiceGetRequest { name, version } = request.into_inner();
+        let list = self.engine.models();
+        let (version, loaded) =
+            self.whole(move |engine| async move { engine.model(&engine.find_version(&name, &version)?).await }).await?;
+        Ok(Response::new(convert::details(&list, &version, &loaded)))
+    }
+
+    async fn set_alias(&self, request: Request<v1::SetAliasRequest>) -> Result<Response<v1::SetAliasResponse>, Status> {
+        Deadline::check(&request)?;
+        let request = request.into_inner();
+        let alias = convert::alias(request.alias())?;
+        let v1::SetAliasRequest { name, version, share, note, .. } = request;
+        let share = match alias {
+            Alias::Challenger if share != 0.0 => share,
+            Alias::Challenger => SHARE_DEFAULT,
+            _ if share == 0.0 => 1.0,
+            _ => return Err(status::field("share", "is the challenger's alone: leave it out for another alias")),
+        };
+        let moved = self
+            .whole(move |engine| async move {
+                let to = if name.is_empty() { None } else { Some(engine.find_version(&name, &version)?) };
+                engine.move_alias(&MoveCommand { alias, to, share, cause: MoveCause::Caller, note }).await
+            })
+            .await?;
+        let (version, ruleset_version) = answer(&moved);
+        Ok(Response::new(v1::SetAliasResponse { version, ruleset_version }))
+    }
+
+    async fn set_traffic(
+        &self,
+        request: Request<v1::SetTrafficRequest>,
+    ) -> Result<Response<v1::SetTrafficResponse>, Status> {
+        Deadline::check(&request)?;
+        let v1::SetTrafficRequest { share, note } = request.into_inner();
+        let moved = self.whole(move |engine| async move { engine.set_traffic(share, &note).await }).await?;
+        let (version, ruleset_version) = answer(&moved);
+        Ok(Response::new(v1::SetTrafficResponse { version, ruleset_version }))
+    }
+
+    async fn rollback(&self, request: Request<v1::RollbackRequest>) -> Result<Response<v1::RollbackResponse>, Status> {
+        Deadline::check(&request)?;
+        let note = request.into_inner().note;
+        let moved = self.whole(move |engine| async move { engine.roll_back(&note).await }).await?;
+        let (version, ruleset_version) = answer(&moved);
+        Ok(Response::new(v1::RollbackResponse { version, ruleset_version }))
+    }
+}
+
+fn answer(moved: &Moved) -> (Option<v1::ModelVersion>, String) {
+    let version = moved.to.as_ref().map(|to| convert::version(to, &moved.id));
+    (version, format!("{:016x}", moved.ruleset))
 }

@@ -20,7 +20,7 @@ const OUTCOME_TOKEN: u32 = 9;
 pub(crate) fn decide_response(decided: &Decided) -> Encoded {
     let rest = rest(decided);
     let mut reply = Vec::with_capacity(4 << 10);
-    reply.extend_from_slice(decided.ruleset.pieces.response());
+    reply.extend_from_slice(decided.ruleset.pieces.response(decided.decision.alias));
     rest.encode_raw(&mut reply);
     let mut tokens = decided.tokens.iter();
     let mut result = Vec::with_capacity(4 << 10);

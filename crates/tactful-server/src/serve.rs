@@ -241,7 +241,7 @@ async fn serve_grpc(listener: std::net::TcpListener, shared: Shared) -> Result<(
         .add_service(
             CatalogServiceServer::new(Catalogs { engine: Arc::clone(engine) }).max_decoding_message_size(bytes),
         )
-        .add_service(ModelServiceServer::new(Models { engine: Arc::clone(engine) }).max_decoding_message_size(bytes))
+        .add_service(ModelServiceServer::new(Models::new(Arc::clone(engine))).max_decoding_message_size(bytes))
         .serve_with_incoming_shutdown(Incoming::new(listener, options.connections_max).into_stream(), stopped)
         .await?;
     Ok(())

@@ -2,13 +2,16 @@
 //! parses; what a command does lives in the module of that command.
 
 mod args;
+mod registry;
 mod value;
 
 pub(crate) use args::{
     CatalogApplyArgs, CatalogCheckArgs, CatalogDiffArgs, ConsentArgs, ConsentWord, ContextArgs, DeadListArgs,
     DeadRetryArgs, DecideArgs, DemoArgs, EraseArgs, ExplainLevel, ExportDecisionsArgs, ExportFormat, FactArgs,
-    IngestArgs, LinkArgs, LoadArgs, OnError, PrivacyExportArgs, ReceiptArgs, ServeArgs, ShowArgs, TrainArgs,
-    VerifyArgs,
+    IngestArgs, LinkArgs, OnError, PrivacyExportArgs, ReceiptArgs, ServeArgs, ShowArgs, TrainArgs, VerifyArgs,
+};
+pub(crate) use registry::{
+    AliasName, CanaryArgs, ListArgs, PromoteArgs, PushArgs, RollbackArgs, ShadowArgs, VersionName,
 };
 pub(crate) use value::Assignment;
 
@@ -85,7 +88,7 @@ pub(crate) enum Command {
     /// Work on the catalogue of features, actions and rules
     #[command(subcommand)]
     Catalog(CatalogCommand),
-    /// Train, load and inspect models
+    /// Train models, push them to a server, put them into use, go back
     #[command(subcommand)]
     Model(ModelCommand),
     /// Write recorded data out
@@ -119,12 +122,27 @@ pub(crate) enum ModelCommand {
     /// Train a model from the record of decisions
     #[command(after_help = args::TRAIN_EXAMPLES)]
     Train(TrainArgs),
-    /// Make a trained model the acceptance model of a running server
-    #[command(after_help = args::LOAD_EXAMPLES)]
-    Load(LoadArgs),
-    /// Check a model file and show what it holds
+    /// Check a model file, or ask a server for a version, and show what it holds
     #[command(after_help = args::SHOW_EXAMPLES)]
     Show(ShowArgs),
+    /// Register a model on a running server, checked
+    #[command(after_help = registry::PUSH_EXAMPLES)]
+    Push(PushArgs),
+    /// Show a server's models, their versions, and which of them are in use
+    #[command(after_help = registry::LIST_EXAMPLES)]
+    List(ListArgs),
+    /// Let a version decide for all customers
+    #[command(after_help = registry::PROMOTE_EXAMPLES)]
+    Promote(PromoteArgs),
+    /// Let a version score what is decided without deciding
+    #[command(after_help = registry::SHADOW_EXAMPLES)]
+    Shadow(ShadowArgs),
+    /// Let a version decide for a share of the customers
+    #[command(after_help = registry::CANARY_EXAMPLES)]
+    Canary(CanaryArgs),
+    /// Make the champion of before the champion again
+    #[command(after_help = registry::ROLLBACK_EXAMPLES)]
+    Rollback(RollbackArgs),
 }
 
 /// What to write out.
@@ -196,9 +214,9 @@ mod tests {
             }
         }
         assert_eq!(
-            leaves, 22,
-            "demo, serve, decide, ingest, context, link, unlink, consent, fact, check, apply, diff, train, load, show, \
-             decisions, list, retry, export, erase, receipt, verify"
+            leaves, 27,
+            "demo, serve, decide, ingest, context, link, unlink, consent, fact, check, apply, diff, train, show, push, \
+             list, promote, shadow, canary, rollback, decisions, list, retry, export, erase, receipt, verify"
         );
     }
 

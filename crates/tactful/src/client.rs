@@ -12,6 +12,7 @@ pub(crate) mod ingest;
 pub(crate) mod link;
 pub(crate) mod model;
 pub(crate) mod privacy;
+pub(crate) mod registry;
 
 mod file;
 mod progress;

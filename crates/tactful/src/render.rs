@@ -9,6 +9,7 @@ pub(crate) mod link;
 pub(crate) mod model;
 pub(crate) mod privacy;
 pub(crate) mod recorded;
+pub(crate) mod registry;
 pub(crate) mod row;
 pub(crate) mod value;
 

@@ -79,7 +79,7 @@ fn train(binary: &Path, server: &Server, folder: &Path) -> Result<()> {
     let url = server.url();
     eprintln!("training");
     command(Command::new(binary).args(["model", "train"]).arg(&recipe).args(["--server", &url, "--out"]).arg(&model))?;
-    command(Command::new(binary).args(["model", "load"]).arg(&model).args(["--server", &url]))
+    command(Command::new(binary).args(["model", "push"]).arg(&model).args(["--as", "champion", "--server", &url]))
 }
 
 /// Runs a command of the binary; what it says is shown on stderr if it fails.

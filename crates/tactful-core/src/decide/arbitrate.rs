@@ -2,28 +2,28 @@
 
 use super::Scored;
 use crate::rule::Truth;
-use crate::ruleset::{ActionIx, Ruleset, WORD, Weight};
+use crate::ruleset::{ActionIx, Alias, Ruleset, WORD, Weight};
 use crate::score::{Bank, Encoded, Source};
 
 /// The parts of a priority that one decision fixes once.
 pub(super) struct Scoring<'a> {
     pub(super) ruleset: &'a Ruleset,
-    /// None without a model.
-    encoded: Option<Encoded>,
+    /// The model of this customer, with the fields as it reads them; none without a model.
+    model: Option<(&'a Bank, Encoded)>,
     /// Context weights whose condition is true.
     pub(super) active: Vec<&'a Weight>,
 }
 
 impl<'a> Scoring<'a> {
-    pub(super) fn new(ruleset: &'a Ruleset, fields: &[f32]) -> Self {
-        let encoded = ruleset.bank().map(|bank| bank.encode(fields));
+    pub(super) fn new(ruleset: &'a Ruleset, alias: Alias, fields: &[f32]) -> Self {
+        let model = ruleset.bank_of(alias).map(|bank| (bank, bank.encode(fields)));
         let active = ruleset.weights.iter().filter(|weight| weight.program.eval(fields) == Truth::True).collect();
-        Self { ruleset, encoded, active }
+        Self { ruleset, model, active }
     }
 
     /// Whether every acceptance is a number, whatever the action.
     pub(super) fn is_finite(&self) -> bool {
-        self.bank().is_none_or(|(bank, encoded)| bank.is_finite(encoded))
+        self.model.as_ref().is_none_or(|(bank, encoded)| bank.is_finite(encoded))
     }
 
     /// What no C exceeds.
@@ -33,8 +33,8 @@ impl<'a> Scoring<'a> {
 
     /// Writes P of each action, by fours: what the model says, or the start acceptance where it has no head.
     pub(super) fn acceptances(&self, actions: &[ActionIx], out: &mut [[f32; 4]]) {
-        let bank = self.ruleset.bank();
-        if let Some((bank, encoded)) = self.bank() {
+        let bank = self.bank();
+        if let Some((bank, encoded)) = &self.model {
             bank.probabilities(actions, encoded, out);
             if bank.scores_all() {
                 return;
@@ -51,7 +51,7 @@ impl<'a> Scoring<'a> {
     /// Whether an action names a model that is not the loaded one.
     pub(super) fn model_missing(&self, action: ActionIx) -> bool {
         let named = self.ruleset.actions[action].model.as_deref();
-        named.is_some_and(|named| self.ruleset.bank().is_none_or(|bank| bank.name() != named))
+        named.is_some_and(|named| self.bank().is_none_or(|bank| bank.name() != named))
     }
 
     /// The score of one action with its factors.
@@ -63,12 +63,14 @@ impl<'a> Scoring<'a> {
 
     /// Intercept and contributions of an action's head; nothing for a prior.
     pub(super) fn contributions(&self, action: ActionIx) -> Option<(f32, Vec<(usize, f32)>)> {
-        let (bank, encoded) = self.bank().filter(|(bank, _)| bank.source(action) != Source::Prior)?;
+        let (bank, encoded) = self.model.as_ref().filter(|(bank, _)| bank.source(action) != Source::Prior)?;
         Some(bank.contributions(action, encoded))
     }
 
-    fn bank(&self) -> Option<(&Bank, &Encoded)> {
-        self.ruleset.bank().zip(self.encoded.as_ref())
+    /// The model of this customer.
+    #[inline(always)]
+    pub(super) fn bank(&self) -> Option<&'a Bank> {
+        self.model.as_ref().map(|(bank, _)| *bank)
     }
 
     /// C of each action of a word: the product of the weights whose conditions hold.
@@ -89,7 +91,7 @@ impl<'a> Scoring<'a> {
             value: factors.value,
             context,
             lever: factors.lever,
-            source: self.ruleset.bank().map_or(Source::Prior, |bank| bank.source(action)),
+            source: self.bank().map_or(Source::Prior, |bank| bank.source(action)),
         }
     }
 }

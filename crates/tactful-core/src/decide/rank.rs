@@ -84,7 +84,7 @@ impl Search<'_> {
         actions: &mut [ActionIx; WORD],
     ) -> usize {
         let reaches = self.scoring.ruleset.reaches.word(word);
-        let bank = self.scoring.ruleset.bank();
+        let bank = self.scoring.bank();
         let mut count = 0;
         while bits != 0 {
             let at = bits.trailing_zeros() as usize;

@@ -12,6 +12,7 @@ use super::matters::Matters;
 use super::row::{Contact, PackedKind};
 use super::{Feature, Row, Schema, Slot};
 use crate::catalog::OutcomeName;
+use crate::hash;
 use crate::limits::EVENT_AHEAD_MAX_S;
 
 /// Fields derived from contacts, in order: actions decided within a day and a week, accepted and
@@ -26,6 +27,8 @@ const DAY_S: i64 = 86_400;
 pub struct CustomerView {
     /// Whether there is any row.
     pub known: bool,
+    /// Hash of the customer's first subject id: the same whichever of linked ids asks. 0 until [`CustomerView::of`].
+    pub customer: u64,
     /// The combined slots in the schema's order.
     pub slots: Vec<Slot>,
     /// The derived fields, as of the time of reading; NaN for none.
@@ -79,7 +82,13 @@ impl CustomerView {
         }
         let (purposes, recorded) = consent::allowed(schema, rows);
         let derived = derive(schema, rows, purposes, now_ms.div_euclid(1_000));
-        Self { known: !rows.is_empty(), slots, derived, purposes, recorded }
+        Self { known: !rows.is_empty(), customer: 0, slots, derived, purposes, recorded }
+    }
+
+    /// The same view as that of the customer whose first subject id this is.
+    #[must_use]
+    pub fn of(self, subject_id: &str) -> Self {
+        Self { customer: hash::content(subject_id.as_bytes()), ..self }
     }
 
     /// Whether the data of a field may be used: its purpose is allowed, or it has none.

@@ -49,7 +49,7 @@ fn body(decided: &Decided, view: &CustomerView, command: &DecideCommand<'_>, see
         ..DecisionBody::default()
     };
     let mut body = Vec::with_capacity(4 << 10);
-    body.extend_from_slice(decided.ruleset.pieces.record());
+    body.extend_from_slice(decided.ruleset.pieces.record(decided.decision.alias));
     rest.encode_raw(&mut body);
     put_bytes(REQUEST, &command.encoded, &mut body);
     put_chosen(decided, &mut body);

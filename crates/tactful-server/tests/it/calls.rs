@@ -174,14 +174,16 @@ async fn a_context_says_what_is_known_and_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_loaded_model_decides_at_once() {
+async fn a_model_decides_once_it_is_the_champion() {
     let served = Served::new().await;
     let before = served.decide("customer:1").await.unwrap();
-    let artifact = constant(1.0);
-    let loaded = served.models().load(v1::LoadRequest { artifact }).await.unwrap().into_inner();
-    assert_eq!((loaded.name.as_str(), loaded.version.len(), loaded.action_heads), ("acceptance", 16, 0));
+    let pushed = served.push(constant(1.0)).await.unwrap();
+    let version = pushed.version.unwrap();
+    assert_eq!((version.name.as_str(), version.id.len(), version.number, pushed.known), ("acceptance", 16, 1, false));
+    assert_eq!(served.decide("customer:1").await.unwrap().ruleset_version, before.ruleset_version);
+    let moved = served.alias(v1::ModelAlias::Champion, "1", 0.0).await.unwrap();
     let after = served.decide("customer:1").await.unwrap();
-    assert_eq!((&after.model_version, &after.ruleset_version), (&loaded.version, &loaded.ruleset_version));
+    assert_eq!((&after.model_version, &after.ruleset_version), (&version.id, &moved.ruleset_version));
     assert_ne!(before.ruleset_version, after.ruleset_version);
     let card = &after.placements[0].actions[0];
     assert_eq!(card.score_source(), v1::ScoreSource::Global);

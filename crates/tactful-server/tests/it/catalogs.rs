@@ -82,7 +82,7 @@ async fn a_wrong_catalogue_is_refused_with_every_place_and_the_old_one_stays() {
 
     // The model in use must fit what replaces the catalogue below it.
     let model = artifact(0.5, ("customer.orders", "number"));
-    served.models().load(v1::LoadRequest { artifact: model }).await.unwrap();
+    served.champion(model).await.unwrap();
     let without = text.replace("name = \"orders\"", "name = \"purchases\"");
     assert_ne!(&without, text);
     let status = apply(&served, files(without)).await.unwrap_err();

@@ -107,8 +107,8 @@ async fn other_calls_name_their_fields_too() {
     let backwards = v1::ExportDecisionsRequest { start_time: at(20), end_time: at(10) };
     let status = served.decisions().export_decisions(backwards).await.unwrap_err();
     assert_eq!((reason(&status), fields(&status)), (invalid.clone(), vec!["end_time".into()]));
-    let status = served.models().load(v1::LoadRequest::default()).await.unwrap_err();
-    assert_eq!((reason(&status), fields(&status)), (invalid, vec!["artifact".into()]));
+    let status = served.models().push(tokio_stream::empty()).await.unwrap_err();
+    assert_eq!((reason(&status), fields(&status)), (invalid, vec!["header".into()]));
     served.decide("c").await.unwrap();
 }
 
@@ -142,15 +142,15 @@ async fn events_of_1900_and_2100_are_refused_and_their_neighbours_are_not() {
 async fn a_bad_model_is_refused_and_the_old_one_stays() {
     let served = Served::new().await;
     let good = constant(1.0);
-    let loaded = served.models().load(v1::LoadRequest { artifact: good.clone() }).await.unwrap().into_inner();
+    let version = served.champion(good.clone()).await.unwrap();
     let mut flipped = good.clone();
     flipped[good.len() / 2] ^= 4;
     for bad in
         [good[..good.len() - 9].to_vec(), flipped, b"PK nonsense".to_vec(), artifact(1.0, ("customer.x", "number"))]
     {
-        let status = served.models().load(v1::LoadRequest { artifact: bad }).await.unwrap_err();
+        let status = served.push(bad).await.unwrap_err();
         assert_eq!(reason(&status), (Code::FailedPrecondition, "MODEL_REFUSED".into()), "{status:?}");
-        assert_eq!(served.decide("c").await.unwrap().model_version, loaded.version);
+        assert_eq!(served.decide("c").await.unwrap().model_version, version);
     }
 }
 
@@ -159,7 +159,7 @@ async fn what_the_transport_refuses_has_details_as_well() {
     let served = Served::new().await;
     let raw = Raw::connect(served.addresses.grpc).await;
     // Bytes that are no DecideRequest: its first field is a text.
-    let garbage = framed(&v1::LoadRequest { artifact: vec![0xFF, 0xFE] });
+    let garbage = framed(&v1::PushRequest { part: Some(v1::push_request::Part::Chunk(vec![0xFF, 0xFE])) });
     let status = raw.call("/tactful.v1.DecisionService/Decide", None, garbage).await;
     assert_eq!(reason(&status), (Code::InvalidArgument, "MESSAGE_MALFORMED".into()));
     for path in ["/tactful.v1.DecisionService/Decode", "/tactful.v9.Nothing/At"] {

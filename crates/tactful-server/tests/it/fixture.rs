@@ -147,6 +147,35 @@ impl Served {
         ModelServiceClient::new(self.channel.clone())
     }
 
+    /// Registers a model, in two pieces.
+    pub(crate) async fn push(&self, artifact: Vec<u8>) -> Result<v1::PushResponse, Status> {
+        use v1::push_request::Part;
+        let (first, second) = artifact.split_at(artifact.len() / 2);
+        let parts =
+            [Part::Header(v1::PushHeader::default()), Part::Chunk(first.to_vec()), Part::Chunk(second.to_vec())];
+        let parts = parts.map(|part| v1::PushRequest { part: Some(part) });
+        Ok(self.models().push(tokio_stream::iter(parts)).await?.into_inner())
+    }
+
+    /// Moves an alias to a version of the model `acceptance`.
+    pub(crate) async fn alias(
+        &self,
+        alias: v1::ModelAlias,
+        version: &str,
+        share: f64,
+    ) -> Result<v1::SetAliasResponse, Status> {
+        let (name, version) = ("acceptance".into(), version.into());
+        let request = v1::SetAliasRequest { alias: alias.into(), name, version, share, note: String::new() };
+        Ok(self.models().set_alias(request).await?.into_inner())
+    }
+
+    /// Registers a model and makes it the champion; answers its id.
+    pub(crate) async fn champion(&self, artifact: Vec<u8>) -> Result<String, Status> {
+        let pushed = self.push(artifact).await?.version.unwrap();
+        self.alias(v1::ModelAlias::Champion, &pushed.number.to_string(), 0.0).await?;
+        Ok(pushed.id)
+    }
+
     /// Decides for the placement `home`.
     pub(crate) async fn decide(&self, subject: &str) -> Result<v1::DecideResponse, Status> {
         Ok(self.decisions().decide(ask(subject)).await?.into_inner())

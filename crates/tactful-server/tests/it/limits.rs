@@ -120,12 +120,14 @@ async fn overload_answers_at_once_and_passes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_model_that_began_to_load_is_loaded_even_if_its_caller_gave_up() {
+async fn a_promotion_that_began_is_done_even_if_its_caller_gave_up() {
     let served = Served::new().await;
     let raw = Raw::connect(served.addresses.grpc).await;
+    served.push(constant(1.0)).await.unwrap();
     served.log.stall(true);
-    let load = framed(&v1::LoadRequest { artifact: constant(1.0) });
-    let status = raw.call("/tactful.v1.ModelService/Load", Some("200m"), load).await;
+    let (alias, name) = (v1::ModelAlias::Champion.into(), "acceptance".into());
+    let promotion = framed(&v1::SetAliasRequest { alias, name, ..v1::SetAliasRequest::default() });
+    let status = raw.call("/tactful.v1.ModelService/SetAlias", Some("200m"), promotion).await;
     assert_eq!(status.code(), Code::DeadlineExceeded);
     assert!(served.decide("customer:1").await.unwrap().model_version.is_empty());
     served.log.stall(false);

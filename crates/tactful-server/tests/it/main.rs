@@ -15,6 +15,7 @@ mod fixture;
 mod http;
 mod identity;
 mod limits;
+mod models;
 mod privacy;
 mod raw;
 mod streams;

@@ -397,28 +397,17 @@ pub(crate) struct TrainArgs {
     pub(crate) card: Option<PathBuf>,
 }
 
-pub(super) const LOAD_EXAMPLES: &str = "\
-Examples:
-  tactful model load acceptance.model";
-
-/// Options of `model load`.
-#[derive(Args, Debug)]
-pub(crate) struct LoadArgs {
-    /// Model file, as `tactful model train` writes it
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-}
-
 pub(super) const SHOW_EXAMPLES: &str = "\
 Examples:
   tactful model show acceptance.model
+  tactful model show acceptance@champion
   tactful model show acceptance.model --json";
 
 /// Options of `model show`.
 #[derive(Args, Debug)]
 pub(crate) struct ShowArgs {
-    /// Model file, as `tactful model train` writes it
-    #[arg(value_name = "FILE")]
+    /// Model file, as `tactful model train` writes it, or a version on the server: NAME@NUMBER or NAME@ALIAS
+    #[arg(value_name = "FILE|VERSION")]
     pub(crate) file: PathBuf,
 }
 

@@ -1,5 +1,5 @@
-//! `tactful model train | load | show`: a model from the record to a file, from a file into a running
-//! server, or checked and shown. Training and checking are those of `tactful-models`.
+//! `tactful model train | show`: a model from the record to a file, or checked and shown. Training and checking
+//! are those of `tactful-models`.
 
 use std::{
     fs::{self, File},
@@ -13,12 +13,12 @@ use std::{
 use anyhow::{Context, Result, bail};
 use futures_util::{Stream, TryStreamExt};
 use tactful_models::{ARTIFACT_BYTES_MAX, Dataset, Recipe, Trained, artifact};
-use tactful_proto::v1::{DecisionRow, LoadRequest, model_service_client::ModelServiceClient};
+use tactful_proto::v1::DecisionRow;
 
-use super::{connect, done, file::NewFile, progress::Progress, rows, status};
+use super::{done, file::NewFile, progress::Progress, rows};
 use crate::{
     background,
-    cli::{Global, LoadArgs, ShowArgs, TrainArgs},
+    cli::{Global, ShowArgs, TrainArgs, VersionName},
     output::Usage,
     render::model::{ShownModel, TrainedModel},
 };
@@ -39,19 +39,12 @@ pub(crate) async fn train(global: &Global, args: &TrainArgs) -> Result<ExitCode>
     done(global, &TrainedModel { report: &trained.report, file: &out })
 }
 
-/// Loads a model into the running server.
-pub(crate) async fn load(global: &Global, args: &LoadArgs) -> Result<ExitCode> {
-    let artifact = read(&args.file)?;
-    let mut client = ModelServiceClient::new(connect(global).await?);
-    let answer = client.load(LoadRequest { artifact }).await.map_err(|status| {
-        let what = format!("{} was not loaded, what decides stays", args.file.display());
-        status::refused(&status).context(what)
-    })?;
-    done(global, answer.get_ref())
-}
-
-/// Checks a model file as a server would and shows what it holds.
-pub(crate) fn show(global: &Global, args: &ShowArgs) -> Result<ExitCode> {
+/// Checks a model file as a server would, or asks a server for a version, and shows what it holds.
+pub(crate) async fn show(global: &Global, args: &ShowArgs) -> Result<ExitCode> {
+    let named = args.file.to_str().filter(|name| name.contains('@') && !args.file.exists());
+    if let Some(Ok(version)) = named.map(str::parse::<VersionName>) {
+        return super::registry::show(global, &version).await;
+    }
     let bytes = read(&args.file)?;
     let loaded = artifact::read(&bytes).with_context(|| format!("{} is no usable model", args.file.display()))?;
     done(global, &ShownModel { loaded: &loaded, bytes: bytes.len() })
@@ -63,7 +56,7 @@ fn recipe(path: &Path) -> Result<Recipe> {
 }
 
 /// The bytes of a model file, never more than a server takes.
-fn read(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     let missing = |error| Usage(format!("cannot read {}: {error}", path.display()));
     let file = File::open(path).map_err(missing)?;
     let mut bytes = Vec::new();

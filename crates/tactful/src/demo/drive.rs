@@ -206,7 +206,7 @@ impl Drive<'_> {
                 self.screen.say(&[format!(
                     "learnt from {} rows, live as version {}: {}",
                     learnt.report.train_rows,
-                    learnt.loaded.version,
+                    learnt.version,
                     learnt.heads()
                 )])?;
                 self.learnt = Some(learnt);
@@ -285,7 +285,7 @@ fn json(tally: &Tally, elapsed: Duration, learnt: Option<&Learnt>) -> serde_json
         },
         "before": phase(&tally.before),
         "after": phase(&tally.after),
-        "model_version": learnt.map(|learnt| learnt.loaded.version.clone()),
+        "model_version": learnt.map(|learnt| learnt.version.clone()),
     })
 }
 

@@ -1,5 +1,5 @@
 //! The loop closes: the record of decisions comes back over the API, a model is trained from it,
-//! checked, kept in a file and loaded into the running server.
+//! checked, kept in a file, pushed to the running server and promoted.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -7,18 +7,17 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use futures_util::TryStreamExt;
 use tactful_models::{Dataset, Recipe, Report, Trained};
-use tactful_proto::v1::model_service_client::ModelServiceClient;
-use tactful_proto::v1::{LoadRequest, LoadResponse};
 use tonic::transport::Channel;
 
 use crate::background;
 use crate::cli::Global;
-use crate::client::{rows, status};
+use crate::client::{registry, rows};
 
 /// What the retraining brought.
 pub(super) struct Learnt {
     pub(super) report: Report,
-    pub(super) loaded: LoadResponse,
+    /// What replies and records call the model.
+    pub(super) version: String,
     pub(super) file: PathBuf,
     pub(super) took: Duration,
 }
@@ -26,7 +25,7 @@ pub(super) struct Learnt {
 impl Learnt {
     /// What has a head of its own, in words.
     pub(super) fn heads(&self) -> String {
-        match self.loaded.action_heads {
+        match self.report.action_heads() {
             0 => "no action with a head of its own yet, all share one".into(),
             1 => "1 action with a head of its own".into(),
             count => format!("{count} actions with heads of their own"),
@@ -40,9 +39,9 @@ pub(super) async fn retrain(global: Global, channel: Channel, data_dir: PathBuf)
     let started = Instant::now();
     let trained = background::compute(move || train(&global)).await??;
     let file = write(&data_dir, &trained.artifact)?;
-    let request = LoadRequest { artifact: trained.artifact };
-    let loaded = ModelServiceClient::new(channel).load(request).await.map_err(|refused| status::refused(&refused))?;
-    Ok(Learnt { report: trained.report, loaded: loaded.into_inner(), file, took: started.elapsed() })
+    let pushed = registry::push_champion(channel, trained.artifact).await?;
+    let version = pushed.version.map(|version| version.id).unwrap_or_default();
+    Ok(Learnt { report: trained.report, version, file, took: started.elapsed() })
 }
 
 fn train(global: &Global) -> Result<Trained> {

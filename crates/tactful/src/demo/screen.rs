@@ -107,7 +107,7 @@ pub(super) fn summary(tally: &Tally, elapsed: Duration, learnt: Option<&Learnt>)
         lines.push(String::new());
         lines.push(format!(
             "model {}, {}, was trained from the record and loaded in {:.1} s{auc}",
-            learnt.loaded.version,
+            learnt.version,
             learnt.heads(),
             learnt.took.as_secs_f64()
         ));

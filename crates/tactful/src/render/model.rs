@@ -6,31 +6,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tactful_core::score::{Head, Scope};
 use tactful_models::{Report, artifact::Loaded};
-use tactful_proto::v1::LoadResponse;
 
 use super::{table::Table, value};
 use crate::output::Render;
-
-impl Render for LoadResponse {
-    fn json(&self) -> Value {
-        json!({
-            "name": self.name,
-            "version": self.version,
-            "ruleset_version": self.ruleset_version,
-            "action_heads": self.action_heads,
-        })
-    }
-
-    fn text(&self) -> String {
-        let Self { name, version, ruleset_version, action_heads } = self;
-        let heads = match action_heads {
-            0 => "all actions share a head or have their group's".into(),
-            1 => "1 action has a head of its own".into(),
-            count => format!("{count} actions have heads of their own"),
-        };
-        format!("{name} {version} decides now: {heads}, ruleset {ruleset_version}\n")
-    }
-}
 
 /// A model that was just trained.
 pub(crate) struct TrainedModel<'a> {
@@ -48,7 +26,7 @@ impl Render for TrainedModel<'_> {
 
     fn text(&self) -> String {
         let file = self.file.display();
-        format!("{}\nwritten to {file}; load it with: tactful model load {file}\n", self.report.to_string().trim_end())
+        format!("{}\nwritten to {file}; push it with: tactful model push {file}\n", self.report.to_string().trim_end())
     }
 }
 

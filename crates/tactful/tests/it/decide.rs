@@ -199,7 +199,7 @@ fn without_a_server_each_command_says_how_to_start_one() {
         &["context", "customer:42"],
         &["ingest", &file],
         &["export", "decisions"],
-        &["model", "load", &file],
+        &["model", "push", &file],
         &["model", "train", &recipe, "--out", &out],
     ];
     for args in cases {

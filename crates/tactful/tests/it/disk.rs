@@ -114,8 +114,8 @@ fn a_full_disk_refuses_events_while_decisions_go_on() {
         decision["degraded"] == true && decision["degraded_reasons"].to_string().contains("LOG_UNAVAILABLE")
     });
     assert_eq!(server.get("/livez"), "ok\n");
-    let refused = server.run(&["model", "load", shipped_catalog().join("catalog.toml").to_str().expect("text")]);
-    assert_told(&failed(1, &refused), &["was not loaded, what decides stays"]);
+    let refused = server.run(&["model", "push", shipped_catalog().join("catalog.toml").to_str().expect("text")]);
+    assert_told(&failed(1, &refused), &["was not taken, what decides stays"]);
 
     disk.free();
     eventually("it goes on by itself", || {

@@ -1,4 +1,4 @@
-//! `tactful model train | show | load`: from the record to a file, from a file into a running server,
+//! `tactful model train | show | push`: from the record to a file, from a file into a running server,
 //! and files that are no good.
 
 use std::{
@@ -69,13 +69,13 @@ fn taught() -> (Home, Server, String) {
 }
 
 #[test]
-fn a_model_is_trained_shown_and_loaded_and_lives_through_a_restart() {
+fn a_model_is_trained_shown_and_pushed_and_lives_through_a_restart() {
     let (home, server, recipe) = taught();
     let out = home.at("may.model");
     let card = home.at("may.md");
     let told = done(&server.run(&["model", "train", &recipe, "--out", &out, "--card", &card]));
     assert_told(&told, &["model acceptance ", "rows read", "AUC", "app_intro", "action"]);
-    assert_told(&told, &[&format!("written to {out}; load it with: tactful model load {out}")]);
+    assert_told(&told, &[&format!("written to {out}; push it with: tactful model push {out}")]);
     assert_told(&fs::read_to_string(&card).unwrap(), &["# Model card: acceptance", "app_intro", "## Limits"]);
     let shown = done(&tactful(&["model", "show", &out]));
     assert_told(&shown, &["acceptance ", "sound", "golden rows reproduced", "context.topic", "app_intro"]);
@@ -84,8 +84,8 @@ fn a_model_is_trained_shown_and_loaded_and_lives_through_a_restart() {
     assert_eq!(about["inputs"], json!([{ "name": "context.topic", "kind": "category" }]));
 
     assert_eq!(app_intro(&server, "fibre"), (String::new(), 0.45), "the catalogue's start value");
-    let told = done(&server.run(&["model", "load", &out]));
-    assert_told(&told, &["acceptance ", &version, "decides now"]);
+    let told = done(&server.run(&["model", "push", &out, "--as", "champion"]));
+    assert_told(&told, &["acceptance@1: registered", "golden rows", "decides now"]);
     let learnt = app_intro(&server, "fibre");
     assert_eq!(learnt.0, version);
     let other = app_intro(&server, "billing").1;
@@ -120,7 +120,7 @@ fn without_a_name_the_model_is_named_after_its_recipe() {
 }
 
 #[test]
-fn a_load_while_decisions_flow_fails_none_of_them() {
+fn a_promotion_while_decisions_flow_fails_none_of_them() {
     let (home, server, recipe) = taught();
     let out = home.at("may.model");
     done(&server.run(&["model", "train", &recipe, "--out", &out, "--quiet"]));
@@ -142,7 +142,7 @@ fn a_load_while_decisions_flow_fails_none_of_them() {
         })
         .collect();
     thread::sleep(std::time::Duration::from_millis(300));
-    done(&server.run(&["model", "load", &out]));
+    done(&server.run(&["model", "push", &out, "--as", "champion"]));
     // From the acknowledgement on every answer names the new one.
     assert_eq!(app_intro(&server, "fibre").0, version);
     thread::sleep(std::time::Duration::from_millis(300));
@@ -160,7 +160,7 @@ fn damaged_files_are_refused_and_the_old_model_stays() {
     let (home, server, recipe) = taught();
     let out = home.at("may.model");
     done(&server.run(&["model", "train", &recipe, "--out", &out, "--quiet"]));
-    done(&server.run(&["model", "load", &out]));
+    done(&server.run(&["model", "push", &out, "--as", "champion"]));
     let good = app_intro(&server, "fibre");
     let bytes = fs::read(&out).unwrap();
     let mut damaged: Vec<(String, Vec<u8>)> = [0, 1, bytes.len() / 2, bytes.len() - 1]
@@ -174,7 +174,7 @@ fn damaged_files_are_refused_and_the_old_model_stays() {
     damaged.push(("no model at all".into(), b"hello, I am no model".to_vec()));
     for (what, bytes) in damaged {
         let file = home.file("damaged.model", bytes);
-        for command in ["load", "show"] {
+        for command in ["push", "show"] {
             let told = failed(1, &server.run(&["model", command, &file]));
             assert!(told.starts_with(&format!("error: {file} ")), "{what}: {told}");
             assert_eq!(told.lines().count(), 1, "{what}: {told}");
