@@ -24,6 +24,7 @@ pub fn model(catalog: &Catalog) -> Model {
         scorer: Scorer::Linear(Linear {
             weights: (0..FEATURES).map(|_| (rng.unit() as f32 - 0.5) * 1e-3).collect(),
             bias: -2.0,
+            spread: None,
         }),
         calibration: Calibration::None,
         rows: 1_000,

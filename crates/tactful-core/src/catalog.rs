@@ -20,7 +20,7 @@ pub use duration::Duration;
 pub use fact::FactDef;
 pub use feature::{Aggregate, ContextDef, ContextType, FeatureDef, OutcomeName, SERVICE, Unit};
 pub use matter::MatterDef;
-pub use placement::{ChannelDef, HoldoutDef, PlacementDef};
+pub use placement::{ChannelDef, ExplorationDef, HoldoutDef, PlacementDef};
 pub use problem::{PathStep, Problem};
 pub use rule::{Polarity, PurposeDef, PurposeDefault, RuleDef, Selector, Tier, TierRule, WeightDef, WhenUnknown};
 
@@ -52,4 +52,6 @@ pub struct Catalog {
     pub action: Vec<ActionDef>,
     /// The random holdout; none means no holdout.
     pub holdout: Option<HoldoutDef>,
+    /// How choices explore; none means that the highest priorities win.
+    pub exploration: Option<ExplorationDef>,
 }

@@ -5,6 +5,7 @@
 mod arbitrate;
 mod candidates;
 mod explain;
+mod explore;
 mod rank;
 mod request;
 mod select;
@@ -56,6 +57,8 @@ pub struct PlacementDecision {
     pub shown: Vec<Shown>,
     /// Why this is so.
     pub reason: PlacementReason,
+    /// Chance with which nothing was shown, where nothing is.
+    pub silence_probability: f64,
 }
 
 /// Why a placement shows what it shows.
@@ -76,6 +79,8 @@ pub enum Selection {
     Best,
     /// Uniform draws without replacement from what passed the rules.
     Holdout,
+    /// Draws by how often each could be best: see [`crate::catalog::ExplorationDef`].
+    Thompson,
 }
 
 /// One action to show.
@@ -150,11 +155,12 @@ pub fn decide(ruleset: &Ruleset, view: &CustomerView, request: &Request, now_ms:
     let candidates = candidates::eligible(ruleset, view, request, &fields, now_ms);
     let alias = ruleset.alias_for(view.customer);
     let scoring = arbitrate::Scoring::new(ruleset, alias, &fields);
-    let ranked = rank::rank(&scoring, &candidates, request);
-    let holdout = ruleset.catalog.holdout.as_ref().is_some_and(|holdout| in_holdout(holdout, &request.subject_id));
+    let selection = selection(ruleset, request);
+    let exploration = ruleset.catalog.exploration.as_ref().filter(|_| selection == Selection::Thompson);
+    let ranked = rank::rank(&scoring, &candidates, request, exploration);
     let mut decision = Decision {
         placements: Vec::with_capacity(request.placements.len()),
-        selection: if holdout { Selection::Holdout } else { Selection::Best },
+        selection,
         alias,
         cold_start: !view.known,
         basis: basis(ruleset, view, request),
@@ -163,16 +169,25 @@ pub fn decide(ruleset: &Ruleset, view: &CustomerView, request: &Request, now_ms:
         traces: Vec::new(),
     };
     decision.skipped.extend(ranked.skipped(ruleset));
-    decision.placements = if holdout {
-        select::uniform(&scoring, &candidates, &ranked, request, seed)
-    } else {
-        select::best(ruleset, &ranked, request)
+    decision.placements = match exploration {
+        Some(exploration) => explore::thompson(&scoring, exploration, &ranked, request, seed),
+        None if selection == Selection::Holdout => select::uniform(&scoring, &candidates, &ranked, request, seed),
+        None => select::best(ruleset, &ranked, request),
     };
     if request.explain != Explain::None {
         explain::explain(ruleset, view, request, &scoring, &mut decision, (&fields, now_ms));
     }
     decision.fields = fields;
     decision
+}
+
+/// How the actions of this customer are selected.
+fn selection(ruleset: &Ruleset, request: &Request) -> Selection {
+    let holdout = ruleset.catalog.holdout.as_ref();
+    if holdout.is_some_and(|holdout| in_holdout(holdout, &request.subject_id)) {
+        return Selection::Holdout;
+    }
+    if ruleset.catalog.exploration.is_some() { Selection::Thompson } else { Selection::Best }
 }
 
 /// The vector of the decision: stored features and derived fields as of now, the request's context,

@@ -25,6 +25,8 @@ pub const SLOTS_MAX: usize = 2_048;
 pub const PLACEMENTS_MAX: usize = 10;
 /// Actions in one placement.
 pub const COUNT_MAX: usize = 20;
+/// Draws of Thompson sampling for one action.
+pub const DRAWS_MAX: usize = 1_024;
 /// Encoded columns of a model.
 pub const COLUMNS_MAX: usize = 4_096;
 /// Trees of one head.

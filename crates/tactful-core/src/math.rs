@@ -37,6 +37,27 @@ pub fn logistic(z: f64) -> f64 {
     if z >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) }
 }
 
+/// Quantile of the standard normal distribution at one of 1,024 evenly spaced probabilities, of which the low bits
+/// say which: a draw where they are random. From -3.3 to 3.3.
+#[must_use]
+pub fn normal(bits: usize) -> f32 {
+    NORMAL[bits % NORMAL.len()]
+}
+
+static NORMAL: std::sync::LazyLock<[f32; 1_024]> =
+    std::sync::LazyLock::new(|| std::array::from_fn(|at| normal_quantile((at as f64 + 0.5) / 1_024.0) as f32));
+
+/// Quantile of the standard normal distribution, by bisection of its distribution function: exact to 1e-12, slow.
+fn normal_quantile(p: f64) -> f64 {
+    let (mut low, mut high) = (-10.0f64, 10.0f64);
+    for _ in 0..60 {
+        let middle = f64::midpoint(low, high);
+        let below = 0.5 * libm::erfc(-middle / std::f64::consts::SQRT_2);
+        if below < p { low = middle } else { high = middle }
+    }
+    f64::midpoint(low, high)
+}
+
 /// Logit of a probability strictly between 0 and 1.
 #[must_use]
 pub fn logit(p: f64) -> f64 {
@@ -82,6 +103,15 @@ mod tests {
             worst = worst.max(((f64::from(sigmoid(z)) - exact) / exact).abs());
         }
         assert!(worst < 4e-7, "{worst}");
+    }
+
+    #[test]
+    fn normal_draws_have_mean_0_and_deviation_1() {
+        let all: Vec<f64> = (0..1_024).map(|bits| f64::from(normal(bits))).collect();
+        let variance = all.iter().map(|x| x * x).sum::<f64>() / 1_024.0;
+        assert!(all.iter().sum::<f64>().abs() < 1e-3 && (variance - 1.0).abs() < 0.01, "{variance}");
+        assert!((normal_quantile(0.975) - 1.959_964).abs() < 1e-6);
+        assert_eq!(normal(1_024 + 7), normal(7));
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod forest;
 pub mod kernel;
 mod model;
 
-pub use bank::{Bank, Encoded, Source};
+pub use bank::{Bank, Encoded, Source, prior_deviation};
 pub use calibrate::{Calibration, Knot};
 pub use forest::{Forest, Link, Node, Split, Tree, Walker};
-pub use model::{Column, Head, Linear, Model, ModelInput, ModelKind, Scope, ScoreError, Scorer};
+pub use model::{Column, Head, Linear, Model, ModelInput, ModelKind, Scope, ScoreError, Scorer, Spread};

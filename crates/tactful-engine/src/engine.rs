@@ -56,7 +56,6 @@ pub struct Engine {
     pub(crate) control: watch::Receiver<Control>,
     /// Held by whoever changes catalogue or model here.
     pub(crate) changing: tokio::sync::Mutex<()>,
-    pub(crate) model_latency_us_max: u64,
     /// This running node: drawn at its start.
     pub(crate) node: u64,
     /// Whether every partition has applied what the log held at the start.
@@ -116,7 +115,7 @@ impl Engine {
             Found::on(log.as_ref(), own.into(), options).await?;
         let snapshots = snapshots(options, log.partitions())?;
         let store = Arc::new(Store::new(log.partitions(), &start.first));
-        let slot = Arc::new(Slot::new(log.as_ref(), start.catalog, &control.registry).await?);
+        let slot = Arc::new(Slot::new(log.as_ref(), start.catalog, &control.registry, options).await?);
         let (recorder, recorder_task) = Recorder::new(Arc::clone(&log), options.recorder_queue_max);
         let (closing, closed) = watch::channel(false);
         let mut tasks = Tasks { recorder: Some(tokio::spawn(recorder_task.run(closed.clone()))), ..Tasks::default() };
@@ -166,7 +165,6 @@ impl Engine {
             progress,
             control,
             changing: tokio::sync::Mutex::new(()),
-            model_latency_us_max: options.model_latency_us_max,
             node,
             caught_up: AtomicBool::new(false),
             damage,

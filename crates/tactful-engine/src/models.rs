@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tactful_core::layout::nearest;
@@ -294,7 +293,7 @@ impl Engine {
     async fn check(&self, current: &Current, artifact: Bytes) -> Result<(Arc<Bank>, Loaded, Trial), Error> {
         let ruleset = tactful_core::ruleset::Ruleset::clone(current);
         let requests = trial::recorded_fields(self.log.as_ref(), &ruleset).await?;
-        let most = Duration::from_micros(self.model_latency_us_max);
+        let most = self.slot.latency_max;
         let checking = tokio::task::spawn_blocking(move || {
             let (bank, loaded) = fit(&ruleset, &artifact)?;
             let trial = trial::run(&bank, &ruleset, &requests, most).map_err(Error::Model)?;

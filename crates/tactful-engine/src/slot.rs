@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use metrics::counter;
@@ -15,6 +16,7 @@ use tactful_models::artifact::{self, Loaded};
 use crate::catalog::Written;
 use crate::control::CatalogEntry;
 use crate::error::Error;
+use crate::options::Options;
 use crate::pieces::Pieces;
 use crate::registry::{ModelInUse, Registry};
 
@@ -28,6 +30,8 @@ pub(crate) struct Slot {
     retired: Mutex<Option<Arc<Current>>>,
     /// Models compiled for a catalogue, those asked for last at the end.
     banks: Mutex<Vec<Compiled>>,
+    /// Time in which a model must score all actions for one customer.
+    pub(crate) latency_max: Duration,
 }
 
 /// A model compiled for a catalogue.
@@ -83,9 +87,19 @@ impl Deref for Current {
 
 impl Slot {
     /// With the models that the log says are in use. One that cannot be had or does not fit is left out loudly.
-    pub(crate) async fn new(log: &dyn Log, catalog: InUse, registry: &Registry) -> Result<Self, Error> {
+    pub(crate) async fn new(
+        log: &dyn Log,
+        catalog: InUse,
+        registry: &Registry,
+        options: &Options,
+    ) -> Result<Self, Error> {
         let current = Current::new(&catalog.written.ruleset.clone(), BTreeMap::new(), Arc::new(catalog));
-        let slot = Self { current: ArcSwap::from_pointee(current), retired: Mutex::default(), banks: Mutex::default() };
+        let slot = Self {
+            current: ArcSwap::from_pointee(current),
+            retired: Mutex::default(),
+            banks: Mutex::default(),
+            latency_max: Duration::from_micros(options.model_latency_us_max),
+        };
         slot.switch_models(log, registry).await?;
         Ok(slot)
     }

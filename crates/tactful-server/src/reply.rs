@@ -50,6 +50,7 @@ fn rest(decided: &Decided) -> v1::DecideResponse {
         selection: match decision.selection {
             Selection::Best => v1::Selection::Best,
             Selection::Holdout => v1::Selection::Holdout,
+            Selection::Thompson => v1::Selection::Thompson,
         }
         .into(),
         skipped: decision.skipped.iter().map(skipped).collect(),

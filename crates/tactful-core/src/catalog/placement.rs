@@ -1,4 +1,4 @@
-//! Channels, placements and the holdout.
+//! Channels, placements, the holdout and exploration.
 
 use std::collections::BTreeMap;
 
@@ -45,6 +45,34 @@ pub struct HoldoutDef {
     /// Salt of the hash; another salt gives another set of customers.
     #[serde(default)]
     pub salt: String,
+}
+
+/// Thompson sampling: among the actions that could be best, one is shown as often as draws from what is known of
+/// the models say that it is. So a new action finds its audience, and what is logged has exact probabilities.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExplorationDef {
+    /// Share of the choices that is spread evenly over the actions that could be worth showing, 0 to 1.
+    #[serde(default = "floor")]
+    pub floor: f64,
+    /// Draws for each action.
+    #[serde(default = "draws")]
+    pub draws: usize,
+    /// Actions that are drawn for: those that could be best, beside the slots to be filled.
+    #[serde(default = "candidates")]
+    pub candidates: usize,
+}
+
+fn floor() -> f64 {
+    0.02
+}
+
+fn draws() -> usize {
+    32
+}
+
+fn candidates() -> usize {
+    8
 }
 
 fn one() -> u32 {

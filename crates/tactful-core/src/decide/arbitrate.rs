@@ -3,7 +3,7 @@
 use super::Scored;
 use crate::rule::Truth;
 use crate::ruleset::{ActionIx, Alias, Ruleset, WORD, Weight};
-use crate::score::{Bank, Encoded, Source};
+use crate::score::{self, Bank, Encoded, Source};
 
 /// The parts of a priority that one decision fixes once.
 pub(super) struct Scoring<'a> {
@@ -71,6 +71,24 @@ impl<'a> Scoring<'a> {
     #[inline(always)]
     pub(super) fn bank(&self) -> Option<&'a Bank> {
         self.model.as_ref().map(|(bank, _)| *bank)
+    }
+
+    /// Standard deviation of an action's logit: how much is known of it.
+    pub(super) fn deviation(&self, action: ActionIx, acceptance: f32) -> f32 {
+        match &self.model {
+            Some((bank, encoded)) => bank.deviation(action, encoded, acceptance),
+            None => score::prior_deviation(acceptance),
+        }
+    }
+
+    /// What an acceptance could be: one standard deviation more, to first order and without the customer's own
+    /// part of it. A few operations, for all candidates.
+    #[inline(always)]
+    pub(super) fn optimistic(&self, action: ActionIx, acceptance: f32) -> f32 {
+        let spread = acceptance * (1.0 - acceptance);
+        let known = self.bank().and_then(|bank| bank.known_deviation(action));
+        let deviation = known.unwrap_or_else(|| score::prior_deviation(acceptance));
+        (acceptance + deviation * spread).min(1.0)
     }
 
     /// C of each action of a word: the product of the weights whose conditions hold.

@@ -199,6 +199,9 @@ impl Asker<'_> {
         if self.decision.selection == Selection::Holdout {
             return (Stage::Arbitration, None, "the random draw of the holdout went to others".into());
         }
+        if self.decision.selection == Selection::Thompson {
+            return (Stage::Arbitration, None, "the draw that explores went to others, or to silence".into());
+        }
         let cost = |position: usize| self.ruleset.placements[self.request.placements[position].0].interruption_cost;
         let lowest = self.placements(action).map(cost).fold(f32::INFINITY, f32::min);
         if scored.priority <= lowest {

@@ -8,6 +8,7 @@ use std::cmp::Ordering::Less;
 use super::arbitrate::Scoring;
 use super::candidates::{Candidates, clear, contains};
 use super::{Request, Scored, SkipReason, Skipped};
+use crate::catalog::ExplorationDef;
 use crate::ruleset::{ActionIx, Ruleset, WORD};
 
 /// The best actions of each placement of a request, best first, and what could not be scored.
@@ -18,14 +19,22 @@ pub(super) struct Ranked {
 }
 
 /// Ranks the candidates of each placement, deep enough that the earlier placements' actions can be
-/// left out of the later ones. Ties go to the action that the catalogue names first.
-pub(super) fn rank(scoring: &Scoring<'_>, candidates: &Candidates, request: &Request) -> Ranked {
+/// left out of the later ones. Ties go to the action that the catalogue names first. For an exploration the
+/// order is that of what the priorities could be, and the depth that of its candidates beside.
+pub(super) fn rank(
+    scoring: &Scoring<'_>,
+    candidates: &Candidates,
+    request: &Request,
+    exploration: Option<&ExplorationDef>,
+) -> Ranked {
     let mut left = candidates.any.clone();
     let named = scoring.ruleset.model_named.iter().copied();
     let model_missing: Vec<ActionIx> =
         named.filter(|action| contains(&left, *action) && scoring.model_missing(*action)).collect();
     model_missing.iter().for_each(|action| clear(&mut left, *action));
-    let mut search = Search { scoring, candidates, tops: tops(request), non_finite: Vec::new() };
+    let beside = exploration.map_or(0, |exploration| exploration.candidates);
+    let optimistic = exploration.is_some();
+    let mut search = Search { scoring, candidates, tops: tops(request, beside), optimistic, non_finite: Vec::new() };
     search.run(&left);
     search.non_finite.sort_unstable_by_key(|action| scoring.ruleset.actions[*action].position);
     let placements = search.tops.into_iter().map(|top| top.best).collect();
@@ -51,6 +60,8 @@ struct Search<'a> {
     scoring: &'a Scoring<'a>,
     candidates: &'a Candidates,
     tops: Vec<Top>,
+    /// Whether actions are taken for what they could be.
+    optimistic: bool,
     non_finite: Vec<ActionIx>,
 }
 
@@ -105,6 +116,10 @@ impl Search<'_> {
         let scoring = self.scoring;
         let mut acceptances = [[0.0; 4]; WORD / 4];
         scoring.acceptances(actions, &mut acceptances[..actions.len().div_ceil(4)]);
+        if self.optimistic {
+            let each = acceptances.as_flattened_mut().iter_mut().zip(actions);
+            each.for_each(|(acceptance, action)| *acceptance = scoring.optimistic(*action, *acceptance));
+        }
         let factors = &scoring.ruleset.factors[..];
         let mut bound = self.bound();
         for (action, acceptance) in actions.iter().zip(acceptances.as_flattened()) {
@@ -143,13 +158,14 @@ struct Top {
     bound: f32,
 }
 
-/// One for each placement of the request.
-fn tops(request: &Request) -> Vec<Top> {
+/// One for each placement of the request, so many places deeper than it must be.
+fn tops(request: &Request, beside: usize) -> Vec<Top> {
     let depths = request.placements.iter().scan(0, |depth, (_, count)| {
         *depth += count;
         Some(*depth)
     });
-    depths.map(|depth| Top { best: Vec::with_capacity(depth + 1), depth, bound: f32::NEG_INFINITY }).collect()
+    let top = |depth| Top { best: Vec::with_capacity(depth + 1), depth, bound: f32::NEG_INFINITY };
+    depths.map(|depth| top(depth + beside)).collect()
 }
 
 impl Top {

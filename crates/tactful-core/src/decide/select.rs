@@ -33,7 +33,7 @@ pub(super) fn best(ruleset: &Ruleset, ranked: &Ranked, request: &Request) -> Vec
             (true, true) => PlacementReason::NoAction,
             (true, false) => PlacementReason::Fallback,
         };
-        placements.push(PlacementDecision { placement: *placement, shown: chosen, reason });
+        placements.push(PlacementDecision { placement: *placement, shown: chosen, reason, silence_probability: 1.0 });
     }
     placements
 }
@@ -47,7 +47,7 @@ pub(super) fn uniform(
     seed: u64,
 ) -> Vec<PlacementDecision> {
     let mut used: Vec<ActionIx> = Vec::new();
-    let mut draws = Draws { seed, count: 0 };
+    let mut draws = Draws::new(seed);
     let mut placements = Vec::with_capacity(request.placements.len());
     for ((placement, count), mask) in request.placements.iter().zip(&candidates.placements) {
         let free = |action: &ActionIx| !used.contains(action) && !ranked.is_skipped(*action);
@@ -60,27 +60,40 @@ pub(super) fn uniform(
             slots.push(shown(action, slots.len(), scoring.scored(action), probability));
         }
         let reason = if slots.is_empty() { PlacementReason::Fallback } else { PlacementReason::Decided };
-        placements.push(PlacementDecision { placement: *placement, shown: slots, reason });
+        placements.push(PlacementDecision { placement: *placement, shown: slots, reason, silence_probability: 1.0 });
     }
     placements
 }
 
-fn shown(action: ActionIx, slot: usize, scored: Scored, selection_probability: f64) -> Shown {
+pub(super) fn shown(action: ActionIx, slot: usize, scored: Scored, selection_probability: f64) -> Shown {
     Shown { action, slot, scored, selection_probability, reasons: Vec::new() }
 }
 
 /// Draws made of a seed: the n-th is a hash of n under the seed.
-struct Draws {
+pub(super) struct Draws {
     seed: u64,
     count: u64,
 }
 
 impl Draws {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { seed, count: 0 }
+    }
+
+    /// A draw from 0 up to but without 1: 53 bits.
+    pub(super) fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / 2f64.powi(53)
+    }
+
     /// A draw from 0..bound. The multiply-shift is uneven by at most bound / 2^64.
     fn below(&mut self, bound: usize) -> usize {
+        ((u128::from(self.next()) * bound as u128) >> 64) as usize
+    }
+
+    fn next(&mut self) -> u64 {
         let draw = crate::hash::keyed(self.seed, &self.count.to_le_bytes());
         self.count += 1;
-        ((u128::from(draw) * bound as u128) >> 64) as usize
+        draw
     }
 }
 
@@ -106,7 +119,7 @@ mod tests {
     fn draws_are_even() {
         let mut counts = [0; 7];
         for seed in 0..7_000 {
-            counts[Draws { seed, count: 0 }.below(7)] += 1;
+            counts[Draws::new(seed).below(7)] += 1;
         }
         // 1,000 expected each; six standard deviations are about 176.
         assert!(counts.iter().all(|count| (824..1_176).contains(count)), "{counts:?}");

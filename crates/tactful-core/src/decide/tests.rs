@@ -201,7 +201,7 @@ fn model(heads: Vec<Head>) -> Model {
 }
 
 fn head(scope: Scope, id: &str, weights: [f32; 3], bias: f32) -> Head {
-    let scorer = Scorer::Linear(Linear { weights: weights.to_vec(), bias });
+    let scorer = Scorer::Linear(Linear { weights: weights.to_vec(), bias, spread: None });
     Head { scope, id: id.into(), scorer, calibration: Calibration::None, rows: 100, positives: 10 }
 }
 
@@ -420,4 +420,102 @@ proptest! {
             agrees_with_the_oracle(&ruleset, &weights, customer, counts)?;
         }
     }
+}
+
+/// One action that is known well, one that nobody knows, one that is known to be worthless.
+fn exploring(exploration: &str) -> Ruleset {
+    let actions = ["known", "new", "worthless"].map(|id| action(id, "")).join("\n");
+    let catalog: Catalog = toml::from_str(&format!("{BASE}\n{exploration}\n{actions}")).unwrap();
+    let ruleset = Ruleset::compile(&catalog).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let of = |id: &str, bias: f32, positives: u64| Head {
+        rows: 100_000,
+        positives,
+        ..head(Scope::Action, id, [0.0; 3], bias)
+    };
+    ruleset.with_model(&model(vec![of("known", 0.2, 55_000), of("worthless", -6.0, 250)])).unwrap()
+}
+
+fn chosen(ruleset: &Ruleset, request: &RequestText<'_>, seed: u64) -> Decision {
+    let request = Request::resolve(ruleset, request).unwrap();
+    decide(ruleset, &CustomerView::unknown(&ruleset.schema), &request, NOW, seed)
+}
+
+#[test]
+fn exploration_tries_what_is_not_known_and_logs_its_exact_chance() {
+    let ruleset = exploring("[exploration]\nfloor = 0.05");
+    let seeds = 4_000;
+    let (mut shown, mut weights) = (std::collections::BTreeMap::new(), std::collections::BTreeMap::new());
+    for seed in 0..seeds {
+        let decision = chosen(&ruleset, &text(&[("hero", 1)]), seed);
+        assert_eq!(decision.selection, Selection::Thompson);
+        let again = chosen(&ruleset, &text(&[("hero", 1)]), seed);
+        assert_eq!(decision.placements, again.placements, "the same seed, the same decision");
+        let slot = &decision.placements[0].shown[0];
+        let id = ruleset.actions[slot.action].id.clone();
+        *shown.entry(id.clone()).or_insert(0) += 1;
+        *weights.entry(id).or_insert(0.0) += 1.0 / slot.selection_probability;
+    }
+    // The known one and the new one are worth a try in every draw: by inverse propensity each counts for all seeds.
+    for id in ["known", "new"] {
+        let estimate = weights[id] / seeds as f64;
+        assert!((estimate - 1.0).abs() < 0.1, "{id}: {estimate} by {} draws", shown[id]);
+    }
+    assert!(shown["new"] > 1_000 && shown["known"] > 1_500, "{shown:?}");
+    assert!(shown.get("worthless").copied().unwrap_or(0) < 150, "only the floor: {shown:?}");
+}
+
+#[test]
+fn exploration_keeps_silence_and_fills_slots_without_repeats() {
+    let ruleset = exploring("[exploration]\nfloor = 0.0");
+    let decision = chosen(&ruleset, &text(&[("hero", 2), ("side", 2)]), 7);
+    let all: Vec<usize> = decision.placements.iter().flat_map(|place| &place.shown).map(|slot| slot.action).collect();
+    let distinct: std::collections::BTreeSet<usize> = all.iter().copied().collect();
+    assert_eq!(all.len(), distinct.len(), "{all:?}");
+    let quiet =
+        BASE.replace("id = \"hero\", channel = \"web\"", "id = \"hero\", channel = \"web\", interruption_cost = 100.0");
+    let catalog: Catalog = toml::from_str(&format!("{quiet}\n[exploration]\n{}", action("a", ""))).unwrap();
+    let decision = chosen(&Ruleset::compile(&catalog).unwrap(), &text(&[("hero", 1)]), 7);
+    let place = &decision.placements[0];
+    assert_eq!((place.reason, place.silence_probability), (PlacementReason::NoAction, 1.0));
+}
+
+#[test]
+fn an_exploration_that_makes_no_sense_is_refused_by_key() {
+    for (key, value) in [("floor", "1.5"), ("floor", "nan"), ("draws", "0"), ("draws", "5000"), ("candidates", "0")] {
+        let catalog: Catalog = toml::from_str(&format!("{BASE}\n[exploration]\n{key} = {value}")).unwrap();
+        let problems = Ruleset::compile(&catalog).unwrap_err();
+        assert!(format!("{problems:?}").contains(key), "{problems:?}");
+    }
+}
+
+#[test]
+fn a_challenger_takes_its_share_and_keeps_it() {
+    use crate::ruleset::{Alias, Challenger, Models};
+    let base = ruleset(&[action("plain", "")]);
+    let bank = |bias: f32, version: &str| {
+        let model = Model { version: version.into(), ..model(vec![head(Scope::Global, "", [0.0; 3], bias)]) };
+        base.bank_for(&model).unwrap()
+    };
+    let with = |share| {
+        let challenger = Some(Challenger { bank: bank(1.0, "v2"), share });
+        base.with_models(Models { champion: Some(bank(-1.0, "v1")), challenger })
+    };
+    let (tenth, half) = (with(0.1), with(0.5));
+    assert!(tenth.hash() != half.hash() && tenth.hash() != base.hash());
+    let takes = |ruleset: &Ruleset, customer: u64| ruleset.alias_for(customer) == Alias::Challenger;
+    let count = |ruleset: &Ruleset| (0..10_000).filter(|customer| takes(ruleset, *customer)).count();
+    assert!((900..1_100).contains(&count(&tenth)) && (4_700..5_300).contains(&count(&half)));
+    assert!((0..10_000).all(|customer| !takes(&tenth, customer) || takes(&half, customer)));
+    assert_eq!((count(&with(0.0)), count(&with(1.0))), (0, 10_000));
+    let request = Request::resolve(&half, &text(&[("hero", 1)])).unwrap();
+    let mut aliases = std::collections::BTreeSet::new();
+    for customer in 0..20 {
+        let view = CustomerView::unknown(&half.schema).of(&format!("customer:{customer}"));
+        let decision = decide(&half, &view, &request, NOW, 1);
+        let expected = if decision.alias == Alias::Challenger { 1.0f32 } else { -1.0 };
+        let acceptance = decision.placements[0].shown[0].scored.acceptance;
+        assert_eq!(acceptance, crate::math::sigmoid(expected));
+        aliases.insert(decision.alias);
+    }
+    assert_eq!(aliases.len(), 2);
 }

@@ -7,7 +7,9 @@ use super::per_action::PerAction;
 use super::reach::{indices, reach, reordered};
 use super::template::Template;
 use super::{Action, ActionIx, Compiled, Factors, NO_ACTION, Placement, Reason, Rule, Treatment, Weight};
-use crate::catalog::{ActionDef, Catalog, ContextDef, ContextType, Polarity, Problem, Selector, Tier, WhenUnknown};
+use crate::catalog::{
+    ActionDef, Catalog, ContextDef, ContextType, ExplorationDef, Polarity, Problem, Selector, Tier, WhenUnknown,
+};
 use crate::layout::{Field, FieldKind, Layout};
 use crate::limits;
 use crate::rule::{Expr, MaskIndex, Program, RuleSpec};
@@ -116,6 +118,21 @@ fn check_lists(catalog: &Catalog, report: &mut Report) {
     {
         report.at("holdout", 0).add("share", format!("{} is not between 0 and 1", holdout.share), "10 % is 0.1".into());
     }
+    if let Some(exploration) = &catalog.exploration {
+        check_exploration(exploration, report.at("exploration", 0));
+    }
+}
+
+fn check_exploration(exploration: &ExplorationDef, report: &mut Report) {
+    let ExplorationDef { floor, draws, candidates } = *exploration;
+    report
+        .require((0.0..=1.0).contains(&floor), "floor", || (format!("{floor} is not between 0 and 1"), "2 % is 0.02"));
+    report.require((1..=limits::DRAWS_MAX).contains(&draws), "draws", || {
+        (format!("{draws} is not between 1 and {}", limits::DRAWS_MAX), "32 is a good number")
+    });
+    report.require((1..=limits::COUNT_MAX).contains(&candidates), "candidates", || {
+        (format!("{candidates} is not between 1 and {}", limits::COUNT_MAX), "8 is a good number")
+    });
 }
 
 /// Rules on their way from text to masks.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::calibrate::Calibration;
 use super::forest::Walker;
 use super::kernel::{LANES, Row, Weights};
-use super::model::{Column, Head, Model, ModelInput, ModelKind, Scope, ScoreError, Scorer, calibrated};
+use super::model::{Column, Head, Model, ModelInput, ModelKind, Scope, ScoreError, Scorer, Spread, calibrated};
 use crate::layout::{FieldIx, FieldKind, Layout};
 use crate::math::logit;
 
@@ -36,7 +36,21 @@ pub struct Bank {
     scorers: Scorers,
     sources: Vec<Source>,
     scores_all: bool,
+    /// For each action with a head of its own, how much is known of it.
+    known: Vec<Option<Known>>,
 }
+
+/// How much is known of an action.
+#[derive(Debug)]
+struct Known {
+    /// Standard deviation of the logit of a customer like all.
+    deviation: f32,
+    /// That of a customer.
+    spread: Option<Spread>,
+}
+
+/// Rows that a start acceptance, or a head that an action shares, counts for.
+const PRIOR_ROWS: f32 = 20.0;
 
 /// What scores, by the kind of the model.
 #[derive(Debug)]
@@ -85,6 +99,7 @@ impl Bank {
                 ModelKind::Forest => forests(model, &found),
             },
             scores_all: !sources.contains(&Source::Prior),
+            known: found.iter().map(|found| known(model, *found)).collect(),
             sources,
         })
     }
@@ -170,6 +185,23 @@ impl Bank {
         }
     }
 
+    /// Standard deviation of the logit of an action's acceptance for encoded columns.
+    #[must_use]
+    pub fn deviation(&self, action: usize, encoded: &Encoded, acceptance: f32) -> f32 {
+        let Some(known) = &self.known[action] else { return prior_deviation(acceptance) };
+        match (&known.spread, encoded) {
+            (Some(spread), Encoded::Linear(rows)) => spread.variance(rows.iter().flat_map(|row| row.0)).sqrt(),
+            _ => known.deviation,
+        }
+    }
+
+    /// The same for a customer like all; none for an action without a head of its own.
+    #[inline(always)]
+    #[must_use]
+    pub fn known_deviation(&self, action: usize) -> Option<f32> {
+        self.known[action].as_ref().map(|known| known.deviation)
+    }
+
     /// Intercept of an action's head and what each field added to its logit, in column order. Of linear heads
     /// the terms of the sum. Of trees what the logit loses if the field were missing, and as intercept what is
     /// left; heads are walked once for each field. A calibration is left out for linear heads.
@@ -213,6 +245,27 @@ impl Bank {
         }
         (whole - parts.iter().map(|(_, part)| part).sum::<f32>(), parts)
     }
+}
+
+/// Standard deviation of the logit of an acceptance of which no more is known than [`PRIOR_ROWS`] rows would say.
+#[inline(always)]
+#[must_use]
+pub fn prior_deviation(acceptance: f32) -> f32 {
+    const EDGE: f32 = 1e-3;
+    1.0 / (PRIOR_ROWS * acceptance.max(EDGE) * (1.0 - acceptance).max(EDGE)).sqrt()
+}
+
+/// What the rows of an action's own head say.
+fn known(model: &Model, found: Option<(usize, Source)>) -> Option<Known> {
+    let (head, Source::Action) = found? else { return None };
+    let head = &model.heads[head];
+    let rows = head.rows as f32;
+    let rate = (head.positives as f32 + 0.5) / (rows + 1.0);
+    let spread = match &head.scorer {
+        Scorer::Linear(linear) => linear.spread.clone(),
+        Scorer::Forest(_) => None,
+    };
+    Some(Known { deviation: 1.0 / ((rows + 1.0) * rate * (1.0 - rate)).sqrt(), spread })
 }
 
 impl TreeHead {

@@ -74,6 +74,20 @@ pub struct Linear {
     pub weights: Vec<f32>,
     /// Intercept.
     pub bias: f32,
+    /// How far the weights may be from what they should be; none if nobody knows.
+    pub spread: Option<Spread>,
+}
+
+/// The variance of a logit, as a diagonal normal approximation of the posterior gives it:
+/// bias variance + sum over the columns of ((x - centre) x deviation)^2.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Spread {
+    /// Of each column, where its weight does not move the logit.
+    pub centres: Vec<f32>,
+    /// Of each column, standard deviation of its weight.
+    pub deviations: Vec<f32>,
+    /// Variance of the intercept at the centres.
+    pub bias_variance: f32,
 }
 
 /// What all scorers of a model are.
@@ -226,7 +240,32 @@ impl Linear {
             return Err(format!("{} weights for {columns} columns", self.weights.len()));
         }
         let finite = self.bias.is_finite() && self.weights.iter().all(|weight| weight.is_finite());
-        if finite { Ok(()) } else { Err("a weight is not finite".into()) }
+        if !finite {
+            return Err("a weight is not finite".into());
+        }
+        self.spread.as_ref().map_or(Ok(()), |spread| spread.check(columns))
+    }
+}
+
+impl Spread {
+    /// Variance of the logit for encoded columns.
+    #[must_use]
+    pub fn variance(&self, encoded: impl Iterator<Item = f32>) -> f32 {
+        let columns = self.centres.iter().zip(&self.deviations).zip(encoded);
+        columns.fold(self.bias_variance, |sum, ((centre, deviation), x)| {
+            let part = (x - centre) * deviation;
+            sum + part * part
+        })
+    }
+
+    fn check(&self, columns: usize) -> Result<(), String> {
+        if self.centres.len() != columns || self.deviations.len() != columns {
+            return Err(format!("a spread of {} columns for {columns}", self.deviations.len()));
+        }
+        let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
+        let sound = finite(&self.centres) && finite(&self.deviations) && self.bias_variance.is_finite();
+        let positive = self.bias_variance >= 0.0 && self.deviations.iter().all(|deviation| *deviation >= 0.0);
+        if sound && positive { Ok(()) } else { Err("a spread that is not finite, or negative".into()) }
     }
 }
 

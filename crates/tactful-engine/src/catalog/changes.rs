@@ -37,6 +37,7 @@ pub fn changes(from: &Ruleset, to: &Ruleset) -> Vec<CatalogChange> {
     let mut all = Differences::default();
     all.only("company", &old.company, &new.company);
     all.only("holdout", &old.holdout, &new.holdout);
+    all.only("exploration", &old.exploration, &new.exploration);
     all.list("purpose", &old.purpose, &new.purpose, |def| &def.name);
     all.features(old, new);
     all.list("fact", &old.fact, &new.fact, |def| &def.key);

@@ -42,6 +42,7 @@ fn body(decided: &Decided, view: &CustomerView, command: &DecideCommand<'_>, see
         selection: match decided.decision.selection {
             Selection::Best => v1::Selection::Best,
             Selection::Holdout => v1::Selection::Holdout,
+            Selection::Thompson => v1::Selection::Thompson,
         }
         .into(),
         matter_id: command.matter_id.into(),
@@ -66,8 +67,11 @@ fn put_chosen(decided: &Decided, body: &mut Vec<u8>) {
             put_message(CHOSEN, &pieces.chosen(shown.action, placement.placement), &chosen(shown), body);
         }
         if placement.shown.is_empty() {
-            let silence =
-                ChosenBody { action_id: NO_ACTION.into(), selection_probability: 1.0, ..ChosenBody::default() };
+            let silence = ChosenBody {
+                action_id: NO_ACTION.into(),
+                selection_probability: placement.silence_probability,
+                ..ChosenBody::default()
+            };
             put_message(CHOSEN, &[pieces.chosen_in(placement.placement)], &silence, body);
         }
     }

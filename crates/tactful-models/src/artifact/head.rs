@@ -1,13 +1,15 @@
 //! Heads between the artifact and the core: scorers and calibrations, written and read.
 
-use tactful_core::score::{Calibration, Forest, Head, Knot, Linear, Link, ModelKind, Node, Scope, Scorer, Split, Tree};
+use tactful_core::score::{
+    Calibration, Forest, Head, Knot, Linear, Link, ModelKind, Node, Scope, Scorer, Split, Spread, Tree,
+};
 use tactful_proto::artifact as proto;
 
 /// A head as it is written.
 pub(super) fn write(head: &Head) -> proto::Head {
-    let (weights, bias, forest) = match &head.scorer {
-        Scorer::Linear(linear) => (linear.weights.clone(), linear.bias, None),
-        Scorer::Forest(forest) => (Vec::new(), 0.0, Some(write_forest(forest))),
+    let (weights, bias, spread, forest) = match &head.scorer {
+        Scorer::Linear(linear) => (linear.weights.clone(), linear.bias, linear.spread.as_ref().map(write_spread), None),
+        Scorer::Forest(forest) => (Vec::new(), 0.0, None, Some(write_forest(forest))),
     };
     let scope = match head.scope {
         Scope::Action => proto::HeadScope::Action,
@@ -22,6 +24,7 @@ pub(super) fn write(head: &Head) -> proto::Head {
         rows: head.rows,
         positives: head.positives,
         forest,
+        spread,
         calibration: write_calibration(&head.calibration),
     }
 }
@@ -31,11 +34,18 @@ pub(super) fn write(head: &Head) -> proto::Head {
 pub(super) fn scorer(kind: ModelKind, head: &mut proto::Head) -> Result<Scorer, String> {
     match (kind, head.forest.take()) {
         (ModelKind::Linear, None) => {
-            Ok(Scorer::Linear(Linear { weights: std::mem::take(&mut head.weights), bias: head.bias }))
+            let spread = head.spread.take().map(|proto::Spread { centres, deviations, bias_variance }| Spread {
+                centres,
+                deviations,
+                bias_variance,
+            });
+            Ok(Scorer::Linear(Linear { weights: std::mem::take(&mut head.weights), bias: head.bias, spread }))
         }
         (ModelKind::Linear, Some(_)) => Err("has trees in a linear model".into()),
         (ModelKind::Forest, None) => Err("has no trees".into()),
-        (ModelKind::Forest, Some(_)) if !head.weights.is_empty() => Err("has trees and weights".into()),
+        (ModelKind::Forest, Some(_)) if !head.weights.is_empty() || head.spread.is_some() => {
+            Err("has trees and weights".into())
+        }
         (ModelKind::Forest, Some(forest)) => read_forest(forest).map(Scorer::Forest),
     }
 }
@@ -66,6 +76,11 @@ fn write_calibration(calibration: &Calibration) -> Option<proto::Calibration> {
         }),
     };
     Some(proto::Calibration { curve: Some(curve) })
+}
+
+fn write_spread(spread: &Spread) -> proto::Spread {
+    let Spread { centres, deviations, bias_variance } = spread.clone();
+    proto::Spread { centres, deviations, bias_variance }
 }
 
 fn write_forest(forest: &Forest) -> proto::Forest {

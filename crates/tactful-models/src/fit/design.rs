@@ -109,7 +109,7 @@ impl Scaling {
     /// # Errors
     /// If one is not finite.
     pub(crate) fn unscaled(&self, weights: &[f64], bias: f64, columns: usize) -> Result<Linear, String> {
-        let mut linear = Linear { weights: vec![0.0; columns], bias: 0.0 };
+        let mut linear = Linear { weights: vec![0.0; columns], bias: 0.0, spread: None };
         let mut bias = bias;
         for (at, column) in self.columns.iter().enumerate() {
             let weight = (weights[at] / self.scales[at]) as f32;

@@ -38,7 +38,9 @@ pub(super) fn fit(design: &Design, recipe: &Recipe) -> Result<Raw, String> {
     let scaling = Scaling::of(design);
     let model = if scaling.len() == 0 { Fit64::Share(design.rate()) } else { regress(&scaling, design, recipe)? };
     let linear = match &model {
-        Fit64::Share(share) => Linear { weights: vec![0.0; design.columns()], bias: logit(*share) as f32 },
+        Fit64::Share(share) => {
+            Linear { weights: vec![0.0; design.columns()], bias: logit(*share) as f32, spread: None }
+        }
         Fit64::Linfa { model, flip } => {
             let sign = if *flip { -1.0 } else { 1.0 };
             let weights: Vec<f64> = model.params().iter().map(|weight| weight * sign).collect();

@@ -122,7 +122,7 @@ mod tests {
         let head = Head {
             scope: Scope::Action,
             id: "upgrade".into(),
-            scorer: Scorer::Linear(Linear { weights: vec![1.0], bias: 0.0 }),
+            scorer: Scorer::Linear(Linear { weights: vec![1.0], bias: 0.0, spread: None }),
             calibration: Calibration::None,
             rows: 200,
             positives: 50,
