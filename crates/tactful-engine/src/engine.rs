@@ -218,6 +218,15 @@ impl Engine {
         }
     }
 
+    /// Runs a task beside the others, until it ends by itself once the engine closes.
+    pub(crate) fn follow<F>(&self, task: impl FnOnce(watch::Receiver<bool>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let task = self.runtime.spawn(task(self.closing.subscribe()));
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).followers.push(task);
+    }
+
     /// The current ruleset.
     #[must_use]
     pub fn ruleset(&self) -> Ruleset {

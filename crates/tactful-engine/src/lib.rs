@@ -26,6 +26,7 @@ mod generation;
 mod housekeeper;
 mod identity;
 mod intake;
+mod learner;
 mod links;
 mod mention;
 mod models;

@@ -77,6 +77,8 @@ pub struct MoveCommand {
     pub cause: MoveCause,
     /// Why; may be empty.
     pub note: String,
+    /// sha256 of the champion that it follows, for those who must not undo what others did.
+    pub follows: Option<[u8; 32]>,
 }
 
 /// What a load put in place.
@@ -146,6 +148,10 @@ impl Engine {
     /// alias stays.
     pub async fn move_alias(&self, command: &MoveCommand) -> Result<Moved, Error> {
         self.change_alias(|control| {
+            let champion = control.registry.in_use(Alias::Champion).map(|champion| champion.sha256);
+            if command.follows.is_some() && command.follows != champion {
+                return Err(Error::Busy);
+            }
             if command.alias == Alias::Challenger && control.registry.in_use(Alias::Champion).is_none() {
                 return Err(Error::field("alias", "there is no champion to challenge: promote a version first"));
             }
@@ -164,7 +170,7 @@ impl Engine {
             let to =
                 challenger.ok_or_else(|| Error::missing("share", "there is no challenger to share customers with"))?;
             let (alias, cause, note) = (Alias::Challenger, MoveCause::Caller, note.into());
-            Ok(body(&MoveCommand { alias, to: Some(to), share, cause, note }, false))
+            Ok(body(&MoveCommand { alias, to: Some(to), share, cause, note, follows: None }, false))
         })
         .await
     }
@@ -178,7 +184,7 @@ impl Engine {
             let before = control.registry.champion_before().cloned();
             let to = before.ok_or_else(|| Error::missing("champion", "there was no other champion to go back to"))?;
             let (alias, cause, note) = (Alias::Champion, MoveCause::Caller, note.into());
-            Ok(body(&MoveCommand { alias, to: Some(to), share: 1.0, cause, note }, true))
+            Ok(body(&MoveCommand { alias, to: Some(to), share: 1.0, cause, note, follows: None }, true))
         })
         .await
     }
@@ -190,7 +196,8 @@ impl Engine {
     pub async fn load_model(&self, artifact: Bytes) -> Result<LoadedModel, Error> {
         let pushed = self.push_model(artifact, "").await.inspect_err(|_| refused())?;
         let (alias, to, cause) = (Alias::Champion, Some(pushed.reference.clone()), MoveCause::Caller);
-        let moved = self.move_alias(&MoveCommand { alias, to, share: 1.0, cause, note: String::new() }).await?;
+        let moved =
+            self.move_alias(&MoveCommand { alias, to, share: 1.0, cause, note: String::new(), follows: None }).await?;
         let heads = &pushed.loaded.model.heads;
         Ok(LoadedModel {
             name: pushed.reference.name,

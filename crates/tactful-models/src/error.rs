@@ -68,6 +68,9 @@ pub enum Error {
         /// Input with the greatest part in the rounding, if any.
         suspect: Option<String>,
     },
+    /// Nothing can be learnt row by row.
+    #[error("cannot learn online: {0}")]
+    Online(String),
     /// The artifact is refused.
     #[error("artifact: {0}")]
     Artifact(String),

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{SeqAccess, Visitor, value::SeqAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
-use tactful_core::catalog::OutcomeName;
+use tactful_core::catalog::{Duration, OutcomeName};
 use tactful_core::limits::{FIELDS_MAX, ID_BYTES_MAX};
 
 use crate::error::Error;
@@ -52,6 +52,9 @@ pub struct Recipe {
     /// How FTRL learns.
     #[serde(default)]
     pub ftrl: FtrlOptions,
+    /// How the server learns by itself.
+    #[serde(default)]
+    pub online: OnlineOptions,
     /// L2 penalty on the weights against the summed log loss.
     #[serde(default = "one")]
     pub l2: f64,
@@ -132,6 +135,24 @@ pub struct FtrlOptions {
     pub batch: usize,
 }
 
+/// How the server learns by itself, and when it stops.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OnlineOptions {
+    /// Pause between two versions.
+    pub publish_every: Duration,
+    /// Mean difference between the scores of two versions beyond which the later one is not published.
+    pub drift_max: f64,
+    /// Standard errors between what is answered and what the version in use predicts beyond which learning stops.
+    pub surprise_max: f64,
+}
+
+impl Default for OnlineOptions {
+    fn default() -> Self {
+        Self { publish_every: Duration::from_seconds(300), drift_max: 0.15, surprise_max: 6.0 }
+    }
+}
+
 impl Default for TreeOptions {
     fn default() -> Self {
         Self { count: 100, depth: 8, min_leaf: 20, columns: 0.4 }
@@ -188,6 +209,7 @@ impl Recipe {
         }
         self.trees.check()?;
         self.ftrl.check()?;
+        self.online.check()?;
         if !(1..=10_000).contains(&self.max_iterations) {
             return Err(("max_iterations", format!("{} is not between 1 and 10000", self.max_iterations)));
         }
@@ -213,6 +235,17 @@ impl TreeOptions {
         within("min_leaf", self.min_leaf, 1, 1_000_000)?;
         let sound = self.columns > 0.0 && self.columns <= 1.0;
         if sound { Ok(()) } else { Err(("columns", format!("{} is not above 0 and at most 1", self.columns))) }
+    }
+}
+
+impl OnlineOptions {
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        for (key, value) in [("drift_max", self.drift_max), ("surprise_max", self.surprise_max)] {
+            if !value.is_finite() || value <= 0.0 {
+                return Err((key, format!("{value} is not a finite number above 0")));
+            }
+        }
+        Ok(())
     }
 }
 

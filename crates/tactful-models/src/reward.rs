@@ -123,6 +123,23 @@ impl RewardRule {
         Some(answer)
     }
 
+    /// What a decision of this time came to, told once its window has closed; none if it never trains. Outcomes are
+    /// given as (type, when, milliseconds since 1970).
+    #[must_use]
+    pub fn at_close(&self, decided_ms: i64, outcomes: &[(OutcomeType, i64)]) -> Option<bool> {
+        let outcome = |(kind, at): &(OutcomeType, i64)| tactful_proto::v1::Outcome {
+            r#type: (*kind).into(),
+            occur_time: Some(prost_types::Timestamp {
+                seconds: at.div_euclid(1_000),
+                nanos: (at.rem_euclid(1_000) * 1_000_000) as i32,
+            }),
+            ..Default::default()
+        };
+        let row = DecisionRow { outcomes: outcomes.iter().map(outcome).collect(), ..DecisionRow::default() };
+        let answer = self.answer(&row, decided_ms, &mut LeftOut::default())?;
+        Some(answer == Answer::Positive)
+    }
+
     /// The label of an answer at `now_ms`; none while it is not known.
     pub(crate) fn label(&self, answer: Answer, decided_ms: i64, now_ms: i64) -> Option<Label> {
         let open = self.window_end(decided_ms) > now_ms;
@@ -132,7 +149,9 @@ impl RewardRule {
         Some(Label { positive: answer == Answer::Positive, early: open })
     }
 
-    fn window_end(&self, decided_ms: i64) -> i64 {
+    /// When the window of a decision closes, milliseconds since 1970.
+    #[must_use]
+    pub fn window_end(&self, decided_ms: i64) -> i64 {
         decided_ms.saturating_add(i64::from(self.window.seconds()) * 1_000)
     }
 }

@@ -112,7 +112,9 @@ impl ModelService for Models {
         let moved = self
             .whole(move |engine| async move {
                 let to = if name.is_empty() { None } else { Some(engine.find_version(&name, &version)?) };
-                engine.move_alias(&MoveCommand { alias, to, share, cause: MoveCause::Caller, note }).await
+                engine
+                    .move_alias(&MoveCommand { alias, to, share, cause: MoveCause::Caller, note, follows: None })
+                    .await
             })
             .await?;
         let (version, ruleset_version) = answer(&moved);

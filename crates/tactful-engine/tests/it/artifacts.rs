@@ -13,6 +13,16 @@ pub(crate) fn constant(bias: f32) -> Vec<u8> {
     artifact(bias, ("customer.age", "number"))
 }
 
+/// A model with a head of the action `card` of so many rows, by which it has the acceptance `sigmoid(bias)`.
+pub(crate) fn card(bias: f32, rows: u64) -> Vec<u8> {
+    let mut model = proto::Artifact::decode(constant(bias).as_slice())
+        .and_then(|file| proto::Model::decode(file.model.as_slice()))
+        .expect("it was just written");
+    let head = &mut model.heads[0];
+    (head.scope, head.id, head.rows) = (proto::HeadScope::Action.into(), "card".into(), rows);
+    signed(&model)
+}
+
 /// The same with another input, which no weight reads.
 pub(crate) fn artifact(bias: f32, (input, kind): (&str, &str)) -> Vec<u8> {
     let golden = |input: f32| proto::GoldenRow { inputs: vec![input], head: 0, probability: sigmoid(bias).into() };
@@ -37,8 +47,12 @@ pub(crate) fn artifact(bias: f32, (input, kind): (&str, &str)) -> Vec<u8> {
             ..proto::Lineage::default()
         }),
         metrics: Vec::new(),
-    }
-    .encode_to_vec();
+    };
+    signed(&model)
+}
+
+fn signed(model: &proto::Model) -> Vec<u8> {
+    let model = model.encode_to_vec();
     let sha256 = Sha256::digest(&model).to_vec();
     proto::Artifact { format: 1, model, sha256 }.encode_to_vec()
 }

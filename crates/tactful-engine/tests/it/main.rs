@@ -15,6 +15,7 @@ mod failures;
 mod faulty;
 mod fixture;
 mod identity;
+mod learner;
 mod models;
 mod positions;
 mod schema;
