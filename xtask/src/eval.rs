@@ -9,15 +9,16 @@ mod cdnow;
 mod contexts;
 mod hillstrom;
 mod ingest;
+mod learner;
 mod order;
 mod starbucks;
 
 use std::{
     path::{Path, PathBuf},
-    process::ExitCode,
+    process::{Command, ExitCode, Stdio},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -41,6 +42,22 @@ enum Set {
     Bpi(Common),
     /// 306,534 lines of a foreign producer through Redis by a declared mapping: customers against a recount.
     Starbucks(Common),
+    /// Simulated customers of known truth: how soon a new action finds its audience, and whether poison is stopped.
+    Learner(LearnerOptions),
+}
+
+/// Options of `cargo xtask eval learner`.
+#[derive(Args)]
+struct LearnerOptions {
+    /// Action of the shipped catalogue that is new
+    #[arg(long, value_name = "ACTION", default_value = "scam_warning")]
+    scenario: String,
+    /// Seed of the simulated customers
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Print one JSON line on stdout
+    #[arg(long)]
+    json: bool,
 }
 
 /// Options that every evaluation has.
@@ -84,6 +101,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         Set::Starbucks(common) => with_data(&workspace, common, "starbucks_offers/transcript.json", |file| {
             starbucks::run(&server::build(&workspace)?, file, common.seed)
         }),
+        Set::Learner(options) => tell(&learner::run(&workspace, &options.scenario, options.seed)?, options.json),
     }
 }
 
@@ -116,6 +134,16 @@ pub(crate) fn tell(verdict: &impl Verdict, json: bool) -> Result<ExitCode> {
             ExitCode::FAILURE
         }
     })
+}
+
+/// Runs a command of the binary; what it says is shown on stderr.
+fn run_command(command: &mut Command) -> Result<()> {
+    let output = command.stdin(Stdio::null()).output().context("the binary does not start")?;
+    let said = [&output.stdout[..], &output.stderr[..]].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    ensure!(output.status.success(), "{command:?} ended with {}:\n{said}", output.status);
+    eprint!("{said}");
+    Ok(())
 }
 
 /// The runtime of an evaluation's clients.

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use tactful_engine::catalog::Written;
 use tactful_engine::{Engine, archive};
+use tactful_models::{Recipe, RecipeKind};
 use tactful_server::{Addresses, Server, StartError, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use toml::Value;
@@ -37,8 +38,10 @@ pub(crate) struct Settings {
     pub(crate) archive: PathBuf,
     /// How often what is new is archived, in seconds.
     pub(crate) archive_every_s: u64,
-    /// Model to load at the start; empty takes the one loaded last.
+    /// Model to make the champion at the start; empty keeps the one that is.
     pub(crate) model: PathBuf,
+    /// Recipe by which the server learns by itself; empty for not at all.
+    pub(crate) learner: PathBuf,
     /// Data partitions of a new log; fixed once it exists.
     pub(crate) partitions: u16,
     /// The event log: `embedded`, in `data_dir`, or `redis://user:password@host:port/db`.
@@ -61,6 +64,7 @@ impl Default for Settings {
             archive: PathBuf::new(),
             archive_every_s: 60,
             model: PathBuf::new(),
+            learner: PathBuf::new(),
             partitions: 16,
             log: EMBEDDED.into(),
             intake_mapping: PathBuf::new(),
@@ -149,6 +153,7 @@ fn unbound(error: StartError) -> anyhow::Error {
 async fn serve(global: &Global, settings: Settings, catalog: Written, mapping: Option<Mapping>) -> Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let learner = learner(&settings)?;
     let (engine, server) = start(&settings, catalog).await?;
     engine.start_archiver(archive(&settings));
     warn_if_open(server.addresses());
@@ -163,6 +168,9 @@ async fn serve(global: &Global, settings: Settings, catalog: Written, mapping: O
         _signal = interrupt.recv() => return stop(server).await,
     }
     let intake = intake(&settings, &engine, mapping).await?;
+    if let Some(recipe) = learner {
+        engine.start_learner(recipe);
+    }
     announce(global, server.addresses(), &engine)?;
     tokio::select! {
         _signal = terminate.recv() => {}
@@ -172,6 +180,21 @@ async fn serve(global: &Global, settings: Settings, catalog: Written, mapping: O
         tokio::task::spawn_blocking(move || intake.stop()).await?;
     }
     stop(server).await
+}
+
+/// The recipe by which the server learns, if there is one.
+fn learner(settings: &Settings) -> Result<Option<Recipe>> {
+    let path = &settings.learner;
+    if path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Usage(format!("cannot read the recipe {} of the learner: {error}", path.display())))?;
+    let recipe = Recipe::parse(&text).map_err(|error| Usage(format!("{}: {error}", path.display())))?;
+    if recipe.kind != RecipeKind::Ftrl {
+        bail!(Usage(format!("{}: a learner needs kind = \"ftrl\"", path.display())));
+    }
+    Ok(Some(recipe))
 }
 
 /// Where and how often the node archives.
@@ -231,6 +254,7 @@ fn settings(args: &ServeArgs) -> Result<Loaded<Settings>> {
         ("log", args.log.clone().map(Value::from)),
         ("intake_mapping", path(&args.intake_mapping)),
         ("model", path(&args.model)),
+        ("learner", path(&args.learner)),
         ("server.grpc_listen", text(args.grpc_listen)),
         ("server.http_listen", text(args.http_listen)),
     ]);

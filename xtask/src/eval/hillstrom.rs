@@ -10,11 +10,11 @@ mod policy;
 use std::{
     fs,
     path::Path,
-    process::{Command, Stdio},
+    process::Command,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 use tactful_proto::v1::{
     DecideRequest, DecideResponse, Explain, Mode, PlacementRequest, decision_service_client::DecisionServiceClient,
@@ -25,7 +25,7 @@ use self::{
     data::{Arm, Customer, PLACEMENT, is_held_out},
     policy::{Decided, Result as HillstromResult},
 };
-use super::{ingest::ingest, progress, runtime};
+use super::{ingest::ingest, progress, run_command, runtime};
 use crate::{
     server::{self, Server},
     workspace::Workspace,
@@ -78,18 +78,10 @@ fn train(binary: &Path, server: &Server, folder: &Path) -> Result<()> {
     fs::write(&recipe, RECIPE)?;
     let url = server.url();
     eprintln!("training");
-    command(Command::new(binary).args(["model", "train"]).arg(&recipe).args(["--server", &url, "--out"]).arg(&model))?;
-    command(Command::new(binary).args(["model", "push"]).arg(&model).args(["--as", "champion", "--server", &url]))
-}
-
-/// Runs a command of the binary; what it says is shown on stderr if it fails.
-fn command(command: &mut Command) -> Result<()> {
-    let output = command.stdin(Stdio::null()).output().context("the binary does not start")?;
-    let said = [&output.stdout[..], &output.stderr[..]].concat();
-    let said = String::from_utf8_lossy(&said).into_owned();
-    ensure!(output.status.success(), "{command:?} ended with {}:\n{said}", output.status);
-    eprint!("{said}");
-    Ok(())
+    run_command(
+        Command::new(binary).args(["model", "train"]).arg(&recipe).args(["--server", &url, "--out"]).arg(&model),
+    )?;
+    run_command(Command::new(binary).args(["model", "push"]).arg(&model).args(["--as", "champion", "--server", &url]))
 }
 
 /// Decides for every held-out customer; the answers are in the order of `held_out`.

@@ -78,9 +78,12 @@ pub(crate) struct ServeArgs {
     /// Address of metrics and health over HTTP
     #[arg(long, value_name = "ADDR")]
     pub(crate) http_listen: Option<SocketAddr>,
-    /// Acceptance model to load at the start
+    /// Model to push and promote at the start
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
+    /// Learn online by this recipe (kind = "ftrl"), from the champion on
+    #[arg(long, value_name = "RECIPE")]
+    pub(crate) learner: Option<PathBuf>,
     /// Print the settings in force, each with where it comes from, and exit
     #[arg(long)]
     pub(crate) print_config: bool,
