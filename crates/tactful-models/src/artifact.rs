@@ -3,7 +3,7 @@
 
 mod check;
 mod head;
-mod wire;
+pub(crate) mod wire;
 
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ pub struct GoldenRow {
 /// Where a model comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Lineage {
-    /// sha256 of the recipe, in hex.
+    /// sha256 of the recipe, or of the imported file, in hex.
     pub recipe_sha256: String,
     /// Time of the earliest training decision, milliseconds since 1970.
     pub first_decision_ms: i64,
@@ -69,8 +69,14 @@ pub struct Lineage {
     pub test_rows: u64,
     /// Seed of training.
     pub seed: u64,
-    /// Version of the code that trained it.
+    /// Version of the code that trained or imported it.
     pub code_version: String,
+    /// Format of the file that it was imported from; empty for a model trained here.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub source_format: String,
+    /// What that file says of the library that wrote it; may be empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub source_version: String,
 }
 
 impl PartialEq for GoldenRow {
@@ -168,6 +174,7 @@ fn write_column(column: Column) -> proto::Column {
     let encoding = match column {
         Column::Number { fill, low, high, .. } => Encoding::Number(proto::Number { fill, low, high }),
         Column::Value { .. } => Encoding::Value(true),
+        Column::Scaled { fill, offset, scale, .. } => Encoding::Scaled(proto::Scaled { fill, offset, scale }),
         Column::Category { category, .. } => Encoding::Category(category),
         Column::Missing { .. } => Encoding::Missing(true),
     };
@@ -193,6 +200,8 @@ fn write_lineage(lineage: &Lineage) -> Result<proto::Lineage, Error> {
         test_rows: lineage.test_rows,
         seed: lineage.seed,
         code_version: lineage.code_version.clone(),
+        source_format: lineage.source_format.clone(),
+        source_version: lineage.source_version.clone(),
     })
 }
 

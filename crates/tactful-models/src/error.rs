@@ -71,6 +71,9 @@ pub enum Error {
     /// Nothing can be learnt row by row.
     #[error("cannot learn online: {0}")]
     Online(String),
+    /// A foreign model is refused, or what was said about it.
+    #[error("{0}")]
+    Import(String),
     /// The artifact is refused.
     #[error("artifact: {0}")]
     Artifact(String),

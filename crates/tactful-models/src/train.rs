@@ -183,6 +183,7 @@ fn lineage(recipe: &Recipe, table: &Table) -> Lineage {
         test_rows: (table.rows.len() - table.train) as u64,
         seed: recipe.seed,
         code_version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..Lineage::default()
     }
 }
 

@@ -24,6 +24,9 @@ pub enum Column {
     Number { input: usize, fill: f32, low: f32, high: f32 },
     /// The number as it is, missing where it is missing: for trees, which know where to go then.
     Value { input: usize },
+    /// (number - offset) x scale, `fill` in place of a missing number: for imported linear models whose weights
+    /// are those of scaled numbers. Folded into weights in single precision, a mean far from zero would cost digits.
+    Scaled { input: usize, fill: f32, offset: f32, scale: f32 },
     /// 1 if the category is this index of the input's vocabulary, else 0.
     Category { input: usize, category: u32 },
     /// 1 if the input is missing, else 0.
@@ -194,7 +197,13 @@ impl Model {
             (Column::Value { .. }, FieldKind::Number | FieldKind::Bool) => {
                 Err(format!("passes a missing {} on, which only trees can read", input.name))
             }
-            (Column::Number { .. } | Column::Value { .. }, _) => Err(format!("reads input {} as a number", input.name)),
+            (Column::Scaled { fill, offset, scale, .. }, FieldKind::Number | FieldKind::Bool) => {
+                let sound = [fill, offset, scale, column.missing()].iter().all(|number| number.is_finite());
+                if sound { Ok(()) } else { Err("has a fill or scaling that is not finite".into()) }
+            }
+            (Column::Number { .. } | Column::Value { .. } | Column::Scaled { .. }, _) => {
+                Err(format!("reads input {} as a number", input.name))
+            }
             (Column::Missing { .. }, _) => Ok(()),
         }
     }
@@ -281,6 +290,7 @@ impl Column {
         match self {
             Self::Number { input, .. }
             | Self::Value { input }
+            | Self::Scaled { input, .. }
             | Self::Category { input, .. }
             | Self::Missing { input } => input,
         }
@@ -297,6 +307,10 @@ impl Column {
                 }
             }
             Self::Value { input } => inputs[input],
+            Self::Scaled { input, fill, offset, scale } => {
+                let value = if inputs[input].is_nan() { fill } else { inputs[input] };
+                (value - offset) * scale
+            }
             Self::Category { input, category } => f32::from(u8::from(inputs[input] == category as f32)),
             Self::Missing { input } => f32::from(u8::from(inputs[input].is_nan())),
         }
@@ -307,6 +321,7 @@ impl Column {
         match self {
             Self::Number { fill, .. } => fill,
             Self::Value { .. } => f32::NAN,
+            Self::Scaled { fill, offset, scale, .. } => (fill - offset) * scale,
             Self::Category { .. } => 0.0,
             Self::Missing { .. } => 1.0,
         }
@@ -316,6 +331,7 @@ impl Column {
         match self {
             Self::Number { fill, low, high, .. } => Self::Number { input, fill, low, high },
             Self::Value { .. } => Self::Value { input },
+            Self::Scaled { fill, offset, scale, .. } => Self::Scaled { input, fill, offset, scale },
             Self::Category { category, .. } => Self::Category { input, category },
             Self::Missing { .. } => Self::Missing { input },
         }

@@ -92,6 +92,9 @@ fn column((position, column): (usize, proto::Column)) -> Result<Column, String> 
     let input = column.input as usize;
     match column.encoding {
         Some(Encoding::Number(proto::Number { fill, low, high })) => Ok(Column::Number { input, fill, low, high }),
+        Some(Encoding::Scaled(proto::Scaled { fill, offset, scale })) => {
+            Ok(Column::Scaled { input, fill, offset, scale })
+        }
         Some(Encoding::Category(category)) => Ok(Column::Category { input, category }),
         Some(Encoding::Missing(true)) => Ok(Column::Missing { input }),
         Some(Encoding::Value(true)) => Ok(Column::Value { input }),
@@ -186,6 +189,11 @@ fn lineage(lineage: proto::Lineage) -> Result<Lineage, String> {
         return Err("the lineage ends before it begins".into());
     }
     check_id(&lineage.code_version).map_err(|reason| format!("the code version {reason}"))?;
+    for (what, text) in [("format", &lineage.source_format), ("version", &lineage.source_version)] {
+        if !text.is_empty() {
+            check_id(text).map_err(|reason| format!("the {what} of its source {reason}"))?;
+        }
+    }
     Ok(Lineage {
         recipe_sha256: hex(&lineage.recipe_sha256),
         first_decision_ms: lineage.first_decision_ms,
@@ -194,6 +202,8 @@ fn lineage(lineage: proto::Lineage) -> Result<Lineage, String> {
         test_rows: lineage.test_rows,
         seed: lineage.seed,
         code_version: lineage.code_version,
+        source_format: lineage.source_format,
+        source_version: lineage.source_version,
     })
 }
 

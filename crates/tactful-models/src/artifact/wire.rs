@@ -46,7 +46,7 @@ fn count(counter: &mut usize, (_, what, max): (u32, &str, usize)) -> Result<(), 
 }
 
 /// Visits the fields of one message: number, and the payload if it is length-delimited.
-fn each_field<'a>(
+pub(crate) fn each_field<'a>(
     mut rest: &'a [u8],
     mut visit: impl FnMut(u32, Option<&'a [u8]>) -> Result<(), String>,
 ) -> Result<(), String> {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 mod damaged;
+mod foreign;
 mod linfa_traps;
 mod synthetic;
 mod training;
