@@ -2,6 +2,7 @@
 //! parses; what a command does lives in the module of that command.
 
 mod args;
+mod import;
 mod registry;
 mod value;
 
@@ -13,6 +14,7 @@ pub(crate) use args::{
 pub(crate) use registry::{
     AliasName, CanaryArgs, ListArgs, PromoteArgs, PushArgs, RollbackArgs, ShadowArgs, VersionName,
 };
+pub(crate) use import::{ImportArgs, ImportFormat};
 pub(crate) use value::Assignment;
 
 use clap::{Args, Parser, Subcommand};
@@ -122,6 +124,9 @@ pub(crate) enum ModelCommand {
     /// Train a model from the record of decisions
     #[command(after_help = args::TRAIN_EXAMPLES)]
     Train(TrainArgs),
+    /// Make a model of a file of LightGBM, XGBoost or ONNX, proved on the library's own predictions
+    #[command(after_help = import::IMPORT_EXAMPLES)]
+    Import(ImportArgs),
     /// Check a model file, or ask a server for a version, and show what it holds
     #[command(after_help = args::SHOW_EXAMPLES)]
     Show(ShowArgs),
@@ -214,8 +219,8 @@ mod tests {
             }
         }
         assert_eq!(
-            leaves, 27,
-            "demo, serve, decide, ingest, context, link, unlink, consent, fact, check, apply, diff, train, show, push, \
+            leaves, 28,
+            "demo, serve, decide, ingest, context, link, unlink, consent, fact, check, apply, diff, train, import, show, push, \
              list, promote, shadow, canary, rollback, decisions, list, retry, export, erase, receipt, verify"
         );
     }

@@ -4,6 +4,7 @@
 pub(crate) mod catalog;
 pub(crate) mod context;
 pub(crate) mod decision;
+pub(crate) mod import;
 pub(crate) mod ingest;
 pub(crate) mod link;
 pub(crate) mod model;

@@ -1,5 +1,7 @@
-//! `tactful model train | show`: a model from the record to a file, or checked and shown. Training and checking
+//! `tactful model train | import | show`: a model from the record to a file, or checked and shown. Training and checking
 //! are those of `tactful-models`.
+
+mod import;
 
 use std::{
     fs::{self, File},
@@ -14,6 +16,8 @@ use anyhow::{Context, Result, bail};
 use futures_util::{Stream, TryStreamExt};
 use tactful_models::{ARTIFACT_BYTES_MAX, Dataset, Recipe, Trained, artifact};
 use tactful_proto::v1::DecisionRow;
+
+pub(crate) use import::import;
 
 use super::{done, file::NewFile, progress::Progress, rows};
 use crate::{

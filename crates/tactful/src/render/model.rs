@@ -5,7 +5,10 @@ use std::{fmt::Write, path::Path};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tactful_core::score::{Head, Scope};
-use tactful_models::{Report, artifact::Loaded};
+use tactful_models::{
+    Report,
+    artifact::{Lineage, Loaded},
+};
 
 use super::{table::Table, value};
 use crate::output::Render;
@@ -61,12 +64,7 @@ impl Render for ShownModel<'_> {
         let inputs = value::plural(model.inputs.len(), "input");
         let columns = value::plural(model.columns.len(), "column");
         let _ = writeln!(out, "  {inputs} in {columns}, {} golden rows reproduced", golden_rows.len());
-        let (first, last) = (day(lineage.first_decision_ms), day(lineage.last_decision_ms));
-        let _ = writeln!(
-            out,
-            "  trained on {} rows, tested on {}, decisions of {first} to {last}, seed {}, code {}",
-            lineage.train_rows, lineage.test_rows, lineage.seed, lineage.code_version
-        );
+        let _ = writeln!(out, "  {}", origin(lineage));
         for (name, value) in metrics {
             let _ = writeln!(out, "  {name}: {value:.5}");
         }
@@ -75,6 +73,19 @@ impl Render for ShownModel<'_> {
         let _ = write!(out, "\nheads\n{}", heads_table(&model.heads).render("  "));
         out
     }
+}
+
+/// Where a model comes from.
+fn origin(lineage: &Lineage) -> String {
+    let Lineage { source_format, source_version, code_version, train_rows, test_rows, seed, .. } = lineage;
+    if !source_format.is_empty() {
+        let file = lineage.recipe_sha256.get(..16).unwrap_or_default();
+        return format!("imported from {source_format} {source_version}, sha256 {file}..., code {code_version}");
+    }
+    let (first, last) = (day(lineage.first_decision_ms), day(lineage.last_decision_ms));
+    format!(
+        "trained on {train_rows} rows, tested on {test_rows}, decisions of {first} to {last}, seed {seed}, code {code_version}"
+    )
 }
 
 fn heads_table(heads: &[Head]) -> Table {

@@ -18,6 +18,7 @@ mod demo;
 mod disk;
 mod events;
 mod fact;
+mod import;
 mod ingest;
 mod model;
 mod privacy;
