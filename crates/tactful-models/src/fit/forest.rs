@@ -123,6 +123,28 @@ fn grow(ranks: &Ranks, rows: &[u32], options: &TreeOptions, rng: &mut Pcg64) -> 
     Ok(GrownTree { nodes })
 }
 
+/// linfa's best split of one column: what it gains, and the last rank to its left. A row for each rank and
+/// class, weighing as much as all rows that it stands for.
+fn stump(groups: &[(u32, [u32; 2])], weights: [f32; 2], options: &TreeOptions) -> Result<Option<(f32, u32)>, String> {
+    let rows = || {
+        let classes = groups.iter().flat_map(|(rank, counts)| [(*rank, false, counts[0]), (*rank, true, counts[1])]);
+        classes.filter(|(.., count)| *count > 0)
+    };
+    let ranks: Vec<f32> = rows().map(|(rank, ..)| rank as f32).collect();
+    let labels: Array1<bool> = rows().map(|(_, label, _)| label).collect();
+    let weights: Array1<f32> = rows().map(|(_, label, count)| count as f32 * weights[usize::from(label)]).collect();
+    let records = Array2::from_shape_vec((ranks.len(), 1), ranks).map_err(|error| error.to_string())?;
+    let stump = DecisionTree::params()
+        .max_depth(Some(1))
+        .min_weight_leaf(options.min_leaf as f32)
+        .min_weight_split(0.0)
+        .fit(&linfa::DatasetBase::new(records, labels).with_weights(weights))
+        .map_err(|error| format!("linfa: {error}"))?;
+    let root = stump.root_node();
+    let (_, threshold, gain) = root.split();
+    Ok((!root.is_leaf()).then_some((gain, threshold.floor() as u32)))
+}
+
 impl Ranks {
     fn of(design: &Design) -> Self {
         let mut ranks =
@@ -149,28 +171,42 @@ impl Ranks {
         if columns.is_empty() {
             return Ok(None);
         }
-        let records = Array2::from_shape_fn((rows.len(), columns.len()), |(row, column)| {
-            self.ranks[columns[column]][rows[row] as usize] as f32
-        });
-        let labels: Array1<bool> = rows.iter().map(|row| self.labels[*row as usize]).collect();
-        let (of_each, of_rows) = ([rows.len() - positives, positives], rows.len() as f32);
-        let weights = labels.mapv(|label| of_rows / (2.0 * of_each[usize::from(label)] as f32));
-        let stump = DecisionTree::params()
-            .max_depth(Some(1))
-            .min_weight_leaf(options.min_leaf as f32)
-            .min_weight_split(0.0)
-            .fit(&linfa::DatasetBase::new(records, labels).with_weights(weights))
-            .map_err(|error| format!("linfa: {error}"))?;
-        let root = stump.root_node();
-        if root.is_leaf() {
-            return Ok(None);
+        let of_each = [rows.len() - positives, positives];
+        let weights = of_each.map(|count| rows.len() as f32 / (2.0 * count as f32));
+        let mut best: Option<(f32, usize, u32)> = None;
+        for column in columns {
+            let stump = stump(&self.groups(rows, column), weights, options)?;
+            // Of equal ones the first column.
+            if let Some((gain, rank)) = stump
+                && best.is_none_or(|(other, ..)| gain > other)
+            {
+                best = Some((gain, column, rank));
+            }
         }
-        let (column, threshold, _) = root.split();
-        let (column, rank) = (columns[column], threshold.floor() as u32);
+        let Some((_, column, rank)) = best else { return Ok(None) };
         // linfa weighs the sides; here they are counted as well.
         let low = rows.iter().filter(|row| self.ranks[column][**row as usize] <= rank).count();
         let enough = low.min(rows.len() - low) >= options.min_leaf;
         Ok(enough.then_some((column, rank)))
+    }
+
+    /// Ranks of a column among some rows, in order, each with its negative and positive ones: all that a
+    /// split of one column depends on. Counted where the rows are many for the ranks, else sorted.
+    fn groups(&self, rows: &[u32], column: usize) -> Vec<(u32, [u32; 2])> {
+        let (ranks, distinct) = (&self.ranks[column], self.values[column].len());
+        let label = |row: u32| usize::from(self.labels[row as usize]);
+        if distinct <= 4 * rows.len() {
+            let mut counts = vec![[0; 2]; distinct];
+            rows.iter().for_each(|row| counts[ranks[*row as usize] as usize][label(*row)] += 1);
+            return (0..).zip(counts).filter(|(_, count)| *count != [0; 2]).collect();
+        }
+        let mut pairs: Vec<(u32, usize)> = rows.iter().map(|row| (ranks[*row as usize], label(*row))).collect();
+        pairs.sort_unstable();
+        let count = |run: &[(u32, usize)]| {
+            let positives = run.iter().filter(|(_, label)| *label == 1).count();
+            (run[0].0, [(run.len() - positives) as u32, positives as u32])
+        };
+        pairs.chunk_by(|one, other| one.0 == other.0).map(count).collect()
     }
 
     /// Columns that vary over the rows, of which a share is drawn, in their order.
@@ -243,5 +279,63 @@ impl GrownTree {
             }
         };
         Tree { nodes: self.nodes.iter().map(node).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    /// Two columns: one of few values, one of as many as there are rows.
+    fn ranks(rows: usize, seed: u64) -> Ranks {
+        let mut rng = Pcg64::seed_from_u64(seed);
+        let mut wide: Vec<u32> = (0..rows as u32).collect();
+        wide.shuffle(&mut rng);
+        let narrow: Vec<u32> = (0..rows).map(|_| rng.gen_range(0..3)).collect();
+        let labels = narrow.iter().map(|rank| rng.gen_bool(0.2 + 0.2 * f64::from(*rank))).collect();
+        let values = |count: usize| (0..count).map(|value| value as f32).collect();
+        Ranks { ranks: vec![narrow, wide], values: vec![values(3), values(rows)], labels, rate: 0.4 }
+    }
+
+    #[test]
+    fn counted_or_sorted_the_groups_are_the_same() {
+        let ranks = ranks(400, 1);
+        // Few enough rows for the wide column to be sorted, and with repeats, as a bootstrap draws them.
+        let few: Vec<u32> = (0..60).map(|at| at / 2 * 7).collect();
+        for (rows, column) in [(&few, 0), (&few, 1), (&(0..400).collect(), 1)] {
+            let mut expected: std::collections::BTreeMap<u32, [u32; 2]> = Default::default();
+            for row in rows {
+                let label = usize::from(ranks.labels[*row as usize]);
+                expected.entry(ranks.ranks[column][*row as usize]).or_default()[label] += 1;
+            }
+            assert_eq!(ranks.groups(rows, column), expected.into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    /// A row for each rank and class, weighted, splits where all rows together do.
+    #[test]
+    fn a_stump_of_groups_splits_where_one_of_all_rows_does() {
+        for seed in 0..20 {
+            let ranks = ranks(300, seed);
+            let options = TreeOptions { columns: 1.0, min_leaf: 5, ..TreeOptions::default() };
+            let rows: Vec<u32> = (0..300).map(|at| at * 7 % 300 / 2).collect();
+            let found = ranks.split(&rows, &options, &mut Pcg64::seed_from_u64(seed)).unwrap();
+            let records =
+                Array2::from_shape_fn((rows.len(), 2), |(row, column)| ranks.ranks[column][rows[row] as usize] as f32);
+            let labels: Array1<bool> = rows.iter().map(|row| ranks.labels[*row as usize]).collect();
+            let positives = labels.iter().filter(|label| **label).count();
+            let of_each = [rows.len() - positives, positives];
+            let weights = labels.mapv(|label| rows.len() as f32 / (2.0 * of_each[usize::from(label)] as f32));
+            let stump = DecisionTree::params()
+                .max_depth(Some(1))
+                .min_weight_leaf(5.0)
+                .min_weight_split(0.0)
+                .fit(&linfa::DatasetBase::new(records, labels).with_weights(weights))
+                .unwrap();
+            let (column, threshold, _) = stump.root_node().split();
+            assert_eq!(found, Some((column, threshold.floor() as u32)), "seed {seed}");
+        }
     }
 }
