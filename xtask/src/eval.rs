@@ -1,9 +1,10 @@
 //! `cargo xtask eval`: real data against a real server, over its public API and commands only.
 //!
 //! Each evaluation starts the release binary as a child process, feeds it, asks it, and compares
-//! with a computation of its own. One JSON line with `--json`, progress on stderr. Exit code 1: the
+//! with a computation of its own; `bank` measures models and needs no server. One JSON line with `--json`, progress on stderr. Exit code 1: the
 //! bar was not met; 2: the data are absent.
 
+mod bank;
 mod bpi;
 mod cdnow;
 mod contexts;
@@ -34,6 +35,8 @@ pub(crate) struct Options {
 
 #[derive(Subcommand)]
 enum Set {
+    /// 41,188 customers of a bank: our models against each other, and imports against the libraries that made them.
+    Bank(Common),
     /// 64,000 customers of a randomised e-mail campaign: learn from one half, decide for the other.
     Hillstrom(Common),
     /// 69,659 purchases: features and digests against a recount, in order and shuffled with repeats.
@@ -89,6 +92,9 @@ pub(crate) trait Verdict: Serialize {
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let workspace = Workspace::locate()?;
     match &options.set {
+        Set::Bank(common) => with_data(&workspace, common, "bank_marketing/bank-additional-full.csv", |file| {
+            bank::run(&workspace, file, common.seed)
+        }),
         Set::Hillstrom(common) => with_data(&workspace, common, "hillstrom/hillstrom.csv", |file| {
             hillstrom::run(&workspace, file, common.seed)
         }),

@@ -3,7 +3,7 @@
 
 use tactful_core::hash;
 use tactful_core::layout::FieldKind;
-use tactful_core::score::{Column, Model, Node, Scorer};
+use tactful_core::score::{Column, Model, ModelKind, Node, Scorer};
 
 use super::columns::Columns;
 use super::{ForeignRow, IMPORT_TOLERANCE};
@@ -14,6 +14,9 @@ use crate::recipe::{GOLDEN_ROWS_MAX, GOLDEN_ROWS_MIN};
 const MADE: usize = 64;
 /// Thresholds of one input that rows are made of: the first ones.
 const THRESHOLDS_MAX: usize = 4_096;
+
+/// Differences that rounding makes.
+const ROUNDING: f64 = 1e-4;
 
 /// Golden rows, and how well they were reproduced.
 pub(super) struct Proof {
@@ -47,7 +50,7 @@ pub(super) fn prove(model: &Model, columns: &Columns, given: &[ForeignRow]) -> R
         worst.add(at, scored, row.probability, inputs.iter().any(|input| input.is_nan()));
         rows.push(GoldenRow { inputs, head: 0, probability: row.probability });
     }
-    worst.verdict()?;
+    worst.verdict(model.kind())?;
     let mut notes = Vec::new();
     let numbers = |row: &GoldenRow| {
         let mut inputs = model.inputs.iter().zip(&row.inputs);
@@ -101,13 +104,17 @@ impl Worst {
         }
     }
 
-    fn verdict(&self) -> Result<(), String> {
+    fn verdict(&self, kind: ModelKind) -> Result<(), String> {
         if self.off == 0 {
             return Ok(());
         }
         let hint = if self.off == self.off_with_missing {
             "only rows with missing values are off: the file does not say where the library sends them (exports of \
              scikit-learn forests as ONNX forget it); fill missing values before the model"
+        } else if kind == ModelKind::Linear && self.difference < ROUNDING {
+            "so little is rounding: a file in single precision rounds the means of a scaler, which counts where a mean is \
+             many deviations from zero. Take the answers of ONNX Runtime as golden rows, or round the scaler's mean_ to \
+             float32 before the regression is fitted"
         } else {
             "check that the columns are in the order of training, that the answers are those of this very file, and that \
              the values are in single precision"
