@@ -29,7 +29,7 @@ pub(super) fn compile(
     fills: &[f32],
     centres: &[f32],
 ) -> Result<(Vec<Column>, Linear), String> {
-    let mut linear = Linear { weights: Vec::with_capacity(weights.weights.len()), bias: 0.0 };
+    let mut linear = Linear { weights: Vec::with_capacity(weights.weights.len()), bias: 0.0, spread: None };
     let mut bias = weights.bias;
     let mut compiled = Vec::with_capacity(weights.weights.len());
     for (at, ((input, kind), weight)) in columns.columns.iter().zip(&weights.weights).enumerate() {
@@ -76,7 +76,7 @@ mod tests {
             Weights { weights: vec![0.5, 2.0, 3.0], bias: 1.0, scaling: vec![(1e4, 0.01), (0.25, 4.0), (0.0, 1.0)] };
         let (compiled, linear) = compile(&weights, &columns, &[], &[]).unwrap();
         assert_eq!(compiled[0], Column::Scaled { input: 0, fill: 1e4, offset: 1e4, scale: 0.01 });
-        assert_eq!(linear, Linear { weights: vec![0.5, 8.0, 3.0], bias: -1.0 });
+        assert_eq!(linear, Linear { weights: vec![0.5, 8.0, 3.0], bias: -1.0, spread: None });
     }
 
     #[test]
@@ -85,7 +85,7 @@ mod tests {
         let weights = Weights { weights: vec![0.5], bias: 1.0, scaling: Vec::new() };
         let (compiled, linear) = compile(&weights, &columns, &[7.0], &[40.0]).unwrap();
         assert_eq!(compiled[0], Column::Scaled { input: 0, fill: 7.0, offset: 40.0, scale: 1.0 });
-        assert_eq!(linear, Linear { weights: vec![0.5], bias: 21.0 });
+        assert_eq!(linear, Linear { weights: vec![0.5], bias: 21.0, spread: None });
         let endless = Weights { weights: vec![f64::MAX], bias: 1.0, scaling: Vec::new() };
         assert!(compile(&endless, &columns, &[], &[]).is_err());
     }
