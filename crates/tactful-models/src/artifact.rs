@@ -8,7 +8,7 @@ pub(crate) mod wire;
 use std::collections::BTreeMap;
 
 use prost::Message;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tactful_core::layout::FieldKind;
 use tactful_core::limits::{ACTIONS_MAX, COLUMNS_MAX, FIELDS_MAX, TREES_MAX, VOCABULARY_MAX};
@@ -55,7 +55,7 @@ pub struct GoldenRow {
 }
 
 /// Where a model comes from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lineage {
     /// sha256 of the recipe, or of the imported file, in hex.
     pub recipe_sha256: String,

@@ -1,52 +1,80 @@
-//! The model card: one page of Markdown on what a model is, what it learnt from, how good it is and
-//! where not to trust it.
+//! The model card: a page of Markdown on what a model is for, what it learnt from, how good it is and
+//! where not to trust it. It says in words what the report holds.
+
+mod quality;
 
 use std::fmt::Write as _;
 
-use crate::metrics::Quality;
 use crate::report::Report;
-use crate::train::Trained;
 
-/// Writes the model card of a trained model.
+/// A plot that stands beside the card.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlotLink {
+    /// What it shows.
+    pub title: String,
+    /// Where it is, as a link from the card.
+    pub link: String,
+}
+
+/// Writes the model card that belongs to a report, with the plots that stand beside it.
 #[must_use]
-pub fn card(trained: &Trained) -> String {
-    let report = &trained.report;
-    let mut text = format!(
-        "# Model card: {} {}\n\nLogistic regression by linfa. Heads: {} for single actions, {} for groups, {} for all others.\n\
-         It predicts the chance that a customer accepts an action; it does not choose.\n\n",
-        report.model,
-        report.version,
-        report.action_heads(),
-        report.groups.len(),
-        if report.shared_head { "one" } else { "none" },
-    );
+pub fn card(report: &Report, plots: &[PlotLink]) -> String {
+    let mut text = String::new();
+    head(&mut text, report);
     data(&mut text, report);
-    quality(&mut text, report);
+    quality::write(&mut text, report);
+    images(&mut text, plots);
+    quality::parts(&mut text, report);
     inputs(&mut text, report);
-    actions(&mut text, report);
+    drift(&mut text, report);
     limits(&mut text, report);
+    lineage(&mut text, report);
     text
 }
 
 // Writing into a String cannot fail, so the results of write! are dropped below.
 
+fn head(text: &mut String, report: &Report) {
+    let _ = write!(
+        text,
+        "# Model card: {} {}\n\n{}\n\n## Intended use\n\n\
+         It predicts the chance that a customer accepts an action if it is shown, from what is known of the customer\n\
+         and the situation. Tactful multiplies it by the action's value, weight and lever to rank actions; rules decide\n\
+         what may be shown at all. It does not choose by itself, does not say whether an action causes anything, and is\n\
+         not meant for decisions with legal or similar effect on people (credit, insurance, employment).\n\n",
+        report.model,
+        report.version,
+        what(report),
+    );
+}
+
+/// The kind of model in words.
+fn what(report: &Report) -> String {
+    let kind = match report.kind.as_str() {
+        "logistic" => "Logistic regressions",
+        "ftrl" => "Logistic regressions, learnt row by row (FTRL),",
+        "tree" => "Decision trees",
+        "forest" => "Random forests",
+        other => other,
+    };
+    let shared = if report.shared_head { "one" } else { "none" };
+    let (actions, groups) = (report.action_heads(), report.groups.len());
+    let calibrations = report.calibration_words();
+    format!(
+        "{kind} trained with linfa. Heads: {actions} for single actions, {groups} for groups, {shared} for all others.\n{calibrations}."
+    )
+}
+
 fn data(text: &mut String, report: &Report) {
-    let lineage = &report.lineage;
     let _ = write!(
         text,
         "## Data\n\n| | |\n|---|---|\n\
-         | rows of the record | {} |\n| trained on | {} ({} positive) |\n| tested on (the latest) | {} ({} positive) |\n\
-         | training decisions, ms since 1970 | {} to {} |\n| recipe sha256 | `{}` |\n| seed | {} |\n| code | tactful {} |\n",
+         | rows read | {} |\n| trained on | {} ({}) |\n| tested on (the latest) | {} ({}) |\n",
         report.rows_read,
         report.train_rows,
-        report.train_positives,
+        positive(report.train_positives, report.train_rows),
         report.test_rows,
-        report.test_positives,
-        lineage.first_decision_ms,
-        lineage.last_decision_ms,
-        lineage.recipe_sha256,
-        lineage.seed,
-        lineage.code_version,
+        positive(report.test_positives, report.test_rows),
     );
     for (reason, count) in report.left_out.reasons() {
         let _ = writeln!(text, "| left out: {reason} | {count} |");
@@ -54,42 +82,61 @@ fn data(text: &mut String, report: &Report) {
     text.push('\n');
 }
 
-fn quality(text: &mut String, report: &Report) {
-    text.push_str("## Quality on the test part\n\n");
-    let Some(Quality { auc, log_loss, log_loss_baseline, brier, calibration_error, bins, .. }) = &report.test else {
-        text.push_str("None was kept: nothing is measured.\n\n");
-        return;
-    };
-    let auc = auc.map_or_else(|| "not defined (one answer only)".to_owned(), |auc| format!("{auc:.4}"));
-    let _ = write!(
-        text,
-        "| | |\n|---|---|\n| AUC | {auc} |\n| log loss (without a model) | {log_loss:.4} ({log_loss_baseline:.4}) |\n\
-         | Brier score | {brier:.4} |\n| calibration error | {calibration_error:.4} |\n\n\
-         | rows | predicted | observed |\n|---|---|---|\n"
-    );
-    for bin in bins {
-        let _ = writeln!(text, "| {} | {:.4} | {:.4} |", bin.rows, bin.predicted, bin.observed);
+fn images(text: &mut String, plots: &[PlotLink]) {
+    for plot in plots {
+        let _ = writeln!(text, "![{}](<{}>)\n", plot.title, plot.link.replace(['<', '>', '\n'], "_"));
     }
-    text.push('\n');
 }
 
 fn inputs(text: &mut String, report: &Report) {
-    text.push_str("## Inputs\n\n| field | kind | columns |\n|---|---|---|\n");
-    for input in &report.inputs {
-        let _ = writeln!(text, "| {} | {} | {} |", cell(&input.name), input.kind, input.columns);
-    }
-    for dropped in &report.dropped_inputs {
-        let _ = writeln!(text, "| {} | not used | {} |", cell(&dropped.name), dropped.reason);
+    text.push_str(
+        "## Inputs\n\nImportance: how much worse the test part is predicted when an input's values are dealt to other rows at\n\
+         random. Inputs that say the same stand in for each other and look less important than they are.\n\n\
+         | field | kind | columns | log loss rises by | AUC falls by |\n|---|---|---|---|---|\n",
+    );
+    for input in report.inputs_by_importance() {
+        let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.5}"));
+        let worth = input.importance;
+        let (loss, auc) = (number(worth.map(|worth| worth.log_loss)), number(worth.and_then(|worth| worth.auc)));
+        let _ = writeln!(text, "| {} | {} | {} | {loss} | {auc} |", cell(&input.name), input.kind, input.columns);
     }
     text.push('\n');
+    if !report.dropped_inputs.is_empty() {
+        text.push_str("Not used:\n\n| field | why |\n|---|---|\n");
+        for dropped in &report.dropped_inputs {
+            let _ = writeln!(text, "| {} | {} |", cell(&dropped.name), dropped.reason);
+        }
+        text.push('\n');
+    }
 }
 
-fn actions(text: &mut String, report: &Report) {
-    text.push_str("## Actions\n\n| action | rows | positive | acceptance | head |\n|---|---|---|---|---|\n");
-    for action in &report.actions {
-        let acceptance = action.acceptance.map_or_else(|| "-".to_owned(), |share| format!("{share:.4}"));
-        let (name, rows, positives) = (cell(&action.action), action.rows, action.positives);
-        let _ = writeln!(text, "| {name} | {rows} | {positives} | {acceptance} | {} |", action.head);
+fn drift(text: &mut String, report: &Report) {
+    let Some(rate) = report.drift else { return };
+    let _ = write!(
+        text,
+        "## Drift\n\nThe test part is the latest: what has moved between it and the training part will go on moving.\n\
+         Share of positives: {:.4} in training, {:.4} in the test part ({:+.1} standard errors{}).\n\n",
+        rate.train_rate,
+        rate.test_rate,
+        rate.standard_errors,
+        if rate.drifted { ": a drift" } else { ": within chance" },
+    );
+    let drifted = report.drifted_inputs();
+    if drifted.is_empty() {
+        text.push_str("No input's population has moved beyond its threshold (population stability index of 0.2, or what so few\nrows reach by chance).\n\n");
+        return;
+    }
+    text.push_str(
+        "Inputs whose population has moved (population stability index above its threshold, missing values counted):\n\n\
+         | field | index | threshold | missing in training | missing in test |\n|---|---|---|---|---|\n",
+    );
+    for (input, drift) in drifted {
+        let (name, missing) = (cell(&input.name), (drift.missing_train, drift.missing_test));
+        let _ = writeln!(
+            text,
+            "| {name} | {:.3} | {:.3} | {:.4} | {:.4} |",
+            drift.psi, drift.threshold, missing.0, missing.1
+        );
     }
     text.push('\n');
 }
@@ -98,11 +145,22 @@ fn limits(text: &mut String, report: &Report) {
     text.push_str(
         "## Limits\n\n\
          - Trained on decisions as they were made, without weighting by selection probability: it holds for\n  \
-           customers and actions like those in the record.\n\
-         - A missing number is read as the training mean, with an indicator where training had missing ones.\n\
-         - A number beyond those of the training rows counts as the nearest of them.\n\
-         - A word that training never saw counts as none of those it knows.\n",
+           customers and actions like those in the record.\n",
     );
+    let rate = report.train_positives as f64 / (report.train_rows as f64).max(1.0);
+    if !(0.1..=0.9).contains(&rate) {
+        let _ = writeln!(
+            text,
+            "- One answer is rare ({:.2} % positive): accuracy says little here, and the probabilities of small groups\n  \
+             rest on few cases. Rows are not reweighted, so that probabilities stay honest.",
+            rate * 100.0
+        );
+    }
+    text.push_str(match report.kind.as_str() {
+        "tree" | "forest" => TREE_LIMITS,
+        _ => LINEAR_LIMITS,
+    });
+    text.push_str("- A word that training never saw counts as none of those it knows.\n");
     if report.answered_early > 0 {
         let _ = writeln!(
             text,
@@ -111,19 +169,43 @@ fn limits(text: &mut String, report: &Report) {
             report.answered_early
         );
     }
-    if let Some(drift) = report.drift.filter(|drift| drift.drifted) {
-        let _ = writeln!(
-            text,
-            "- Drift: {:.4} positive in the test part after {:.4} in training ({:+.1} standard errors).",
-            drift.test_rate, drift.train_rate, drift.standard_errors
-        );
-    }
     for failed in &report.failed_heads {
         let _ = writeln!(text, "- No head for {} {}: {}.", failed.scope, cell(&failed.id), failed.reason);
     }
+    text.push('\n');
+}
+
+const LINEAR_LIMITS: &str = "\
+- A straight line on the logit: what one input means does not depend on another, unless heads differ by action.
+- A missing number is read as the training mean, with an indicator where training had missing ones.
+- A number beyond those of the training rows counts as the nearest of them.
+";
+
+const TREE_LIMITS: &str = "\
+- Trees answer in steps and level off beyond the training rows: they do not follow a trend further.
+- A missing number is read as the training mean, with an indicator where training had missing ones.
+- Leaves with few rows are drawn towards the share of all rows of their head (ten rows' worth).
+";
+
+fn lineage(text: &mut String, report: &Report) {
+    let lineage = &report.lineage;
+    let _ = write!(
+        text,
+        "## Lineage\n\n| | |\n|---|---|\n\
+         | training decisions, ms since 1970 | {} to {} |\n| recipe sha256 | `{}` |\n| seed | {} |\n| code | tactful {} |\n",
+        lineage.first_decision_ms,
+        lineage.last_decision_ms,
+        cell(&lineage.recipe_sha256),
+        lineage.seed,
+        cell(&lineage.code_version),
+    );
+}
+
+fn positive(positives: u64, rows: u64) -> String {
+    format!("{positives} positive, {:.2} %", 100.0 * positives as f64 / (rows as f64).max(1.0))
 }
 
 /// A name as the text of a table cell: ids may come from outside.
 fn cell(name: &str) -> String {
-    name.chars().map(|c| if c == '|' || c.is_control() { ' ' } else { c }).collect()
+    name.chars().map(|c| if matches!(c, '|' | '<' | '>' | '`') || c.is_control() { ' ' } else { c }).collect()
 }

@@ -12,9 +12,11 @@ use crate::error::Error;
 use crate::recipe::{Features, Recipe};
 use crate::reward::{Answer, LeftOut, RewardRule, millis};
 
+/// Field in which a caller may tell the channel of a decision made elsewhere.
+const CHANNEL_FIELD: &str = "context.channel";
 /// Most values kept: at 4 bytes each, 1 GiB.
 const VALUES_MAX: usize = 1 << 28;
-/// Most rows kept: about 32 bytes each beside their values.
+/// Most rows kept: about 40 bytes each beside their values.
 const ROWS_MAX: usize = 1 << 24;
 
 /// Rows of the decision record, collected for one recipe.
@@ -27,6 +29,7 @@ pub struct Dataset {
     pub(crate) fields: BTreeMap<String, RawField>,
     pub(crate) actions: Names,
     pub(crate) groups: Names,
+    pub(crate) channels: Names,
     pub(crate) rows_read: u64,
     pub(crate) left_out: LeftOut,
     seen: BTreeSet<String>,
@@ -41,6 +44,7 @@ pub(crate) struct Row {
     pub(crate) tie: u64,
     pub(crate) action: u32,
     pub(crate) group: u32,
+    pub(crate) channel: u32,
     pub(crate) answer: Answer,
 }
 
@@ -78,6 +82,7 @@ impl Dataset {
             fields: BTreeMap::new(),
             actions: Names::default(),
             groups: Names::default(),
+            channels: Names::default(),
             rows_read: 0,
             left_out: LeftOut::default(),
             seen: BTreeSet::new(),
@@ -143,6 +148,7 @@ impl Dataset {
             tie: hash::keyed(u64::from(row.slot.unsigned_abs()), &identity),
             action: self.actions.index(&row.action_id),
             group: self.groups.index(&row.group),
+            channel: self.channels.index(channel(row)),
             answer,
         })
     }
@@ -229,6 +235,14 @@ impl Names {
         self.index.insert(name.to_owned(), index);
         self.names.push(name.to_owned());
         index
+    }
+}
+
+/// Where a row was decided: its placement's channel, else the one that the request told.
+fn channel(row: &DecisionRow) -> &str {
+    match row.features.get(CHANNEL_FIELD).and_then(|value| value.kind.as_ref()) {
+        Some(Kind::Text(word)) if row.channel.is_empty() => word,
+        _ => &row.channel,
     }
 }
 

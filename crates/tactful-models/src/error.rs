@@ -77,4 +77,7 @@ pub enum Error {
     /// The artifact is refused.
     #[error("artifact: {0}")]
     Artifact(String),
+    /// The report is refused.
+    #[error("report: {0}")]
+    Report(String),
 }

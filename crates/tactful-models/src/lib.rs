@@ -15,20 +15,26 @@ mod golden;
 mod import;
 mod metrics;
 mod online;
+mod plot;
 mod recipe;
 mod report;
 mod reward;
+mod score;
 mod table;
 mod train;
 
 pub use artifact::ARTIFACT_BYTES_MAX;
-pub use card::card;
+pub use card::{PlotLink, card};
 pub use dataset::Dataset;
 pub use error::Error;
 pub use import::{ForeignRow, Format, IMPORT_BYTES_MAX, IMPORT_TOLERANCE, ImportOptions, Imported, import};
-pub use metrics::{Bin, Quality, auc};
+pub use metrics::{Bin, Curves, Quality, RocPoint, ScoreBar, Tenth, auc};
 pub use online::{HeadState, Learner, OnlineRow};
+pub use plot::{Plot, plots};
 pub use recipe::{Features, OnlineOptions, Recipe, RecipeKind};
-pub use report::{ActionReport, Drift, DroppedInput, FailedHead, GroupReport, InputReport, Report};
+pub use report::{
+    ActionReport, ChannelReport, Drift, DroppedInput, FailedHead, GroupReport, Importance, InputDrift, InputReport,
+    Report,
+};
 pub use reward::{LeftOut, NegativeWhen, RewardRule};
 pub use train::{Progress, Trained, train};

@@ -1,7 +1,11 @@
 //! How good predicted probabilities are: order (AUC), honesty (log loss, Brier score) and
 //! calibration by bins. Plain functions of (probability, answer) pairs.
 
-use serde::Serialize;
+mod curves;
+
+pub use curves::{Curves, RocPoint, ScoreBar, Tenth};
+
+use serde::{Deserialize, Serialize};
 
 /// Bins of the calibration error, of equal numbers of rows.
 const BINS: usize = 10;
@@ -9,7 +13,7 @@ const BINS: usize = 10;
 const CLIP: f64 = 1e-7;
 
 /// Quality of predicted probabilities on some rows.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
     /// Rows measured.
     pub rows: u64,
@@ -27,12 +31,15 @@ pub struct Quality {
     pub mean_predicted: f64,
     /// Mean absolute difference between predicted and observed share over the bins, by rows.
     pub calibration_error: f64,
+    /// Share of positives among the tenth of rows with the highest probabilities, over that among all;
+    /// none without a positive row.
+    pub lift_at_10: Option<f64>,
     /// The bins, by rising probability.
     pub bins: Vec<Bin>,
 }
 
 /// One bin of the calibration.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bin {
     /// Rows in it.
     pub rows: u64,
@@ -62,6 +69,7 @@ impl Quality {
             brier: mean(&|p, positive| (p - truth(positive)).powi(2)),
             mean_predicted: mean(&|p, _| p),
             calibration_error: gap / pairs.len() as f64,
+            lift_at_10: curves::gain(pairs, &[0.1]).map(|gain| gain[0] / 0.1),
             bins,
         })
     }

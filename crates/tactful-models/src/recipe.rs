@@ -224,6 +224,19 @@ impl Recipe {
     }
 }
 
+impl RecipeKind {
+    /// As recipes and reports write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Logistic => "logistic",
+            Self::Ftrl => "ftrl",
+            Self::Tree => "tree",
+            Self::Forest => "forest",
+        }
+    }
+}
+
 impl TreeOptions {
     fn check(&self) -> Result<(), (&'static str, String)> {
         let within = |key, value: usize, least: usize, most: usize| {

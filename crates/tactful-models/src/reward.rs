@@ -30,7 +30,7 @@ pub enum NegativeWhen {
 }
 
 /// Rows that did not train, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// Their window is still open.
     pub window_open: u64,

@@ -27,6 +27,7 @@ pub(crate) struct Table {
     pub(crate) dropped: Vec<DroppedInput>,
     pub(crate) actions: Vec<String>,
     pub(crate) groups: Vec<String>,
+    pub(crate) channels: Vec<String>,
     pub(crate) left_out: LeftOut,
     pub(crate) rows_read: u64,
     pub(crate) answered_early: u64,
@@ -40,6 +41,7 @@ pub(crate) struct LabelledRow {
     pub(crate) time_ms: i64,
     pub(crate) action: u32,
     pub(crate) group: u32,
+    pub(crate) channel: u32,
     pub(crate) positive: bool,
 }
 
@@ -62,6 +64,7 @@ impl Table {
             dropped: Vec::new(),
             actions: dataset.actions.names,
             groups: dataset.groups.names,
+            channels: dataset.channels.names,
             left_out: dataset.left_out,
             rows_read: dataset.rows_read,
             values: Vec::new(),
@@ -81,6 +84,11 @@ impl Table {
     pub(crate) fn read(&self, row: usize, out: &mut Vec<f32>) {
         out.clear();
         out.extend(self.values.iter().map(|values| values[row]));
+    }
+
+    /// All values of one input by row, NaN where missing; those of the training part come first.
+    pub(crate) fn input(&self, input: usize) -> &[f32] {
+        &self.values[input]
     }
 
     fn add_input(&mut self, name: &str, field: &RawField, mut values: Vec<f32>) {
@@ -124,8 +132,9 @@ fn label(dataset: &mut Dataset, now_ms: i64) -> Vec<(usize, LabelledRow, bool)> 
     for (at, row) in order {
         match dataset.label(row, now_ms) {
             Some(label) => {
-                let Row { time_ms, action, group, .. } = *row;
-                labelled.push((at, LabelledRow { time_ms, action, group, positive: label.positive }, label.early));
+                let Row { time_ms, action, group, channel, .. } = *row;
+                let row = LabelledRow { time_ms, action, group, channel, positive: label.positive };
+                labelled.push((at, row, label.early));
             }
             None => open += 1,
         }

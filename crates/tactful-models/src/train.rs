@@ -13,7 +13,8 @@ use crate::fit::{Fitted, fit, steps};
 use crate::golden;
 use crate::metrics::Quality;
 use crate::recipe::Recipe;
-use crate::report::{Drift, FailedHead, Report};
+use crate::report::{About, FailedHead, Report};
+use crate::score::{self, Heads};
 use crate::table::Table;
 
 /// How far training is: a call for each step of each head, in a forest for each tree.
@@ -74,13 +75,21 @@ pub fn train(
     let golden_rows = golden::draw(&table, &fitted, &model, recipe.golden_rows, recipe.seed);
     golden::prove(&model, &golden_rows, &fitted)?;
     let train_rate = positives as f64 / table.train as f64;
-    let test = Quality::of(&score_test_part(&model, &table), train_rate);
-    let drift = test.as_ref().map(|test| Drift::between(positives as u64, table.train as u64, test));
+    let scored = Heads::of(&model).test_part(&table);
+    let test = Quality::of(&score::pairs(&scored), train_rate);
     let lineage = lineage(recipe, &table);
     let bytes = artifact::write(&model, &golden_rows, &lineage, &metrics(train_rate, test.as_ref()))?;
     // What is handed out is what a server will read, checks included.
     let model = artifact::read(&bytes)?.model;
-    let report = Report::new(&model, &table, &lineage, failed, test, drift);
+    let report = Report::new(About {
+        recipe,
+        model: &model,
+        table: &table,
+        scored: &scored,
+        lineage: &lineage,
+        failed_heads: failed,
+        test,
+    });
     Ok(Trained { artifact: bytes, model, report })
 }
 
@@ -146,31 +155,13 @@ fn fit_all(
                 });
                 fitted.push(head);
             }
-            Err(reason) => failed.push(FailedHead { scope: crate::report::scope_name(scope), id, reason }),
+            Err(reason) => failed.push(FailedHead { scope: crate::report::scope_name(scope).to_owned(), id, reason }),
         }
     }
     match failed.last() {
         Some(last) if fitted.is_empty() => Err(Error::NoHead { reason: last.reason.clone() }),
         _ => Ok((fitted, failed)),
     }
-}
-
-/// Scores the test part as a server would: own head, group's head, shared head. Rows without any
-/// are left out.
-fn score_test_part(model: &Model, table: &Table) -> Vec<(f64, bool)> {
-    let heads: BTreeMap<(Scope, &str), usize> =
-        model.heads.iter().enumerate().map(|(at, head)| ((head.scope, head.id.as_str()), at)).collect();
-    let mut inputs = Vec::new();
-    let mut pairs = Vec::with_capacity(table.rows.len() - table.train);
-    for (at, row) in table.rows.iter().enumerate().skip(table.train) {
-        let own = (Scope::Action, table.actions[row.action as usize].as_str());
-        let group = (Scope::Group, table.groups[row.group as usize].as_str());
-        if let Some(head) = [own, group, (Scope::Global, "")].iter().find_map(|key| heads.get(key)) {
-            table.read(at, &mut inputs);
-            pairs.push((f64::from(model.probability(*head, &inputs)), row.positive));
-        }
-    }
-    pairs
 }
 
 fn lineage(recipe: &Recipe, table: &Table) -> Lineage {

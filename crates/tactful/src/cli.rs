@@ -9,7 +9,7 @@ mod value;
 pub(crate) use args::{
     CatalogApplyArgs, CatalogCheckArgs, CatalogDiffArgs, ConsentArgs, ConsentWord, ContextArgs, DeadListArgs,
     DeadRetryArgs, DecideArgs, DemoArgs, EraseArgs, ExplainLevel, ExportDecisionsArgs, ExportFormat, FactArgs,
-    IngestArgs, LinkArgs, OnError, PrivacyExportArgs, ReceiptArgs, ServeArgs, ShowArgs, TrainArgs, VerifyArgs,
+    IngestArgs, LinkArgs, OnError, PrivacyExportArgs, ReceiptArgs, ReportArgs, ServeArgs, ShowArgs, TrainArgs, VerifyArgs,
 };
 pub(crate) use registry::{
     AliasName, CanaryArgs, ListArgs, PromoteArgs, PushArgs, RollbackArgs, ShadowArgs, VersionName,
@@ -124,6 +124,9 @@ pub(crate) enum ModelCommand {
     /// Train a model from the record of decisions
     #[command(after_help = args::TRAIN_EXAMPLES)]
     Train(TrainArgs),
+    /// Show how good a trained model is: quality, importance, drift, plots
+    #[command(after_help = args::REPORT_EXAMPLES)]
+    Report(ReportArgs),
     /// Make a model of a file of LightGBM, XGBoost or ONNX, proved on the library's own predictions
     #[command(after_help = import::IMPORT_EXAMPLES)]
     Import(ImportArgs),

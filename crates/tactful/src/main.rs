@@ -40,6 +40,7 @@ fn dispatch(global: &Global, command: Command) -> Result<ExitCode> {
         Command::Fact(args) => block_on(client::fact::run(global, &args)),
         Command::Export(ExportCommand::Decisions(args)) => block_on(client::export::run(global, &args)),
         Command::Model(ModelCommand::Train(args)) => block_on(client::model::train(global, &args)),
+        Command::Model(ModelCommand::Report(args)) => client::model::report(global, &args),
         Command::Model(ModelCommand::Import(args)) => client::model::import(global, &args),
         Command::Model(ModelCommand::Show(args)) => block_on(client::model::show(global, &args)),
         Command::Model(ModelCommand::Push(args)) => block_on(client::registry::push(global, &args)),

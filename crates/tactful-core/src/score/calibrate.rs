@@ -43,6 +43,16 @@ impl Calibration {
         }
     }
 
+    /// As recipes and reports write it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Platt { .. } => "platt",
+            Self::Isotonic(_) => "isotonic",
+        }
+    }
+
     /// Checks finiteness, range and order.
     pub(super) fn check(&self) -> Result<(), String> {
         match self {

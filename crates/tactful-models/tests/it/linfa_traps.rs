@@ -92,8 +92,8 @@ fn linfa_refuses_one_class_and_such_an_action_has_no_head() {
     rows.extend(customers(300, "gift", Truth { intercept: 60.0, ..TRUTH }, 6));
     let report = trained(&recipe("test_share = 0.0"), rows).unwrap().report;
     let gift = report.actions.iter().find(|action| action.action == "gift").unwrap();
-    assert_eq!((gift.head, gift.positives), ("group", 300));
-    assert_eq!((report.failed_heads[0].id.as_str(), report.failed_heads[0].scope), ("gift", "action"));
+    assert_eq!((gift.head.as_str(), gift.positives), ("group", 300));
+    assert_eq!((report.failed_heads[0].id.as_str(), report.failed_heads[0].scope.as_str()), ("gift", "action"));
 }
 
 #[test]

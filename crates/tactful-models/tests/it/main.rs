@@ -5,6 +5,7 @@
 mod damaged;
 mod foreign;
 mod linfa_traps;
+mod reports;
 mod synthetic;
 mod training;
 mod trees;

@@ -25,8 +25,8 @@ fn weight(model: &Model, head: usize, name: &str, word: Option<&str>) -> f64 {
     f64::from(linear.weights[column])
 }
 
-fn head_of(trained: &Trained, action: &str) -> &'static str {
-    trained.report.actions.iter().find(|report| report.action == action).expect("the action is reported").head
+fn head_of<'a>(trained: &'a Trained, action: &str) -> &'a str {
+    &trained.report.actions.iter().find(|report| report.action == action).expect("the action is reported").head
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn the_report_is_a_table_json_and_a_card() {
     assert_eq!(json["actions"][0]["action"], "card|platinum");
     assert_eq!(json["test"]["rows"], 620);
     assert!(json["test"]["bins"].as_array().is_some_and(|bins| bins.len() > 5));
-    let card = card(&trained);
+    let card = card(&trained.report, &[]);
     assert!(card.starts_with(&format!("# Model card: acceptance {}", trained.model.version)), "{card}");
     assert!(card.contains("| card platinum |") && card.contains("## Limits"), "{card}");
 }

@@ -395,9 +395,29 @@ pub(crate) struct TrainArgs {
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) stopped: StoppedArgs,
-    /// Also write a model card (Markdown)
-    #[arg(long, value_name = "FILE")]
+    /// Where to write the model card (Markdown) [default: beside the model, NAME.md]
+    #[arg(long, value_name = "FILE", conflicts_with = "artifact_only")]
     pub(crate) card: Option<PathBuf>,
+    /// Write the model alone: no card, no report, no plots
+    #[arg(long)]
+    pub(crate) artifact_only: bool,
+}
+
+pub(super) const REPORT_EXAMPLES: &str = "\
+Examples:
+  tactful model report acceptance.model
+  tactful model report acceptance.report.json --plots plots
+  tactful model report acceptance.model --json";
+
+/// Options of `model report`.
+#[derive(Args, Debug)]
+pub(crate) struct ReportArgs {
+    /// Report (.json), or a model file with its report beside it
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Draw its plots (SVG) into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plots: Option<PathBuf>,
 }
 
 pub(super) const SHOW_EXAMPLES: &str = "\

@@ -1,6 +1,9 @@
 //! Models: what was trained, what was loaded, what a file holds.
 
-use std::{fmt::Write, path::Path};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -19,17 +22,70 @@ pub(crate) struct TrainedModel<'a> {
     pub(crate) report: &'a Report,
     /// Where it was written.
     pub(crate) file: &'a Path,
+    /// Its card, if one was written.
+    pub(crate) card: Option<PathBuf>,
+    /// Its report, if one was written.
+    pub(crate) report_file: Option<PathBuf>,
+    /// The plots of the report.
+    pub(crate) plots: Vec<PathBuf>,
 }
 
 impl Render for TrainedModel<'_> {
     fn json(&self) -> Value {
-        let report = serde_json::to_value(self.report).expect("a report has text keys only");
-        json!({ "file": self.file.display().to_string(), "report": report })
+        json!({
+            "file": self.file.display().to_string(),
+            "card": self.card.as_ref().map(|path| path.display().to_string()),
+            "report_file": self.report_file.as_ref().map(|path| path.display().to_string()),
+            "plots": paths(&self.plots),
+            "report": report_json(self.report),
+        })
     }
 
     fn text(&self) -> String {
         let file = self.file.display();
-        format!("{}\nwritten to {file}; push it with: tactful model push {file}\n", self.report.to_string().trim_end())
+        let mut out = format!("{}\n", self.report.to_string().trim_end());
+        for (what, path) in [("card", &self.card), ("report", &self.report_file)] {
+            if let Some(path) = path {
+                let _ = writeln!(out, "{what} written to {}", path.display());
+            }
+        }
+        write_plots(&mut out, &self.plots);
+        let _ = writeln!(out, "written to {file}; push it with: tactful model push {file}");
+        out
+    }
+}
+
+/// The report of a training.
+pub(crate) struct ShownReport<'a> {
+    /// What it says.
+    pub(crate) report: &'a Report,
+    /// Plots that were drawn.
+    pub(crate) plots: Vec<PathBuf>,
+}
+
+impl Render for ShownReport<'_> {
+    fn json(&self) -> Value {
+        json!({ "plots": paths(&self.plots), "report": report_json(self.report) })
+    }
+
+    fn text(&self) -> String {
+        let mut out = self.report.to_string();
+        write_plots(&mut out, &self.plots);
+        out
+    }
+}
+
+fn report_json(report: &Report) -> Value {
+    serde_json::to_value(report).expect("a report has text keys only")
+}
+
+fn paths(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path.display().to_string()).collect()
+}
+
+fn write_plots(out: &mut String, plots: &[PathBuf]) {
+    if !plots.is_empty() {
+        let _ = writeln!(out, "plots drawn to {}", paths(plots).join(", "));
     }
 }
 

@@ -77,6 +77,19 @@ fn a_model_is_trained_shown_and_pushed_and_lives_through_a_restart() {
     assert_told(&told, &["model acceptance ", "rows read", "AUC", "app_intro", "action"]);
     assert_told(&told, &[&format!("written to {out}; push it with: tactful model push {out}")]);
     assert_told(&fs::read_to_string(&card).unwrap(), &["# Model card: acceptance", "app_intro", "## Limits"]);
+    assert_told(&told, &[&format!("card written to {card}"), "plots drawn to "]);
+    let report_file = home.at("may.report.json");
+    for plot in ["calibration", "roc", "lift", "scores"] {
+        let file = home.at(&format!("may.{plot}.svg"));
+        assert!(fs::read_to_string(&file).unwrap().contains("</svg>"), "{file}");
+        assert_told(&fs::read_to_string(&card).unwrap(), &[&format!("(<may.{plot}.svg>)")]);
+    }
+    let again = done(&tactful(&["model", "report", &out]));
+    assert!(told.starts_with(again.trim_end()), "the same report again:\n{again}\n{told}");
+    let plots = home.at("plots");
+    let again = json(&tactful(&["model", "report", &report_file, "--json", "--plots", &plots]));
+    assert_eq!(again["report"], serde_json::from_str::<Value>(&fs::read_to_string(&report_file).unwrap()).unwrap());
+    assert_eq!(fs::read_dir(&plots).unwrap().count(), 4);
     let shown = done(&tactful(&["model", "show", &out]));
     assert_told(&shown, &["acceptance ", "sound", "golden rows reproduced", "context.topic", "app_intro"]);
     let about = json(&tactful(&["model", "show", &out, "--json"]));
@@ -100,7 +113,10 @@ fn a_model_is_trained_shown_and_pushed_and_lives_through_a_restart() {
     let again = home.at("again.model");
     let data = home.data();
     let from_data = ["model", "train", &recipe, "--out", &again, "--data-dir", data.to_str().unwrap(), "--json"];
-    let report = json(&tactful(&from_data));
+    let report = json(&tactful(&[&from_data[..], &["--artifact-only"]].concat()));
+    assert!(!Path::new(&home.at("again.md")).exists() && !Path::new(&home.at("again.report.json")).exists());
+    let told = failed(2, &tactful(&["model", "report", &again]));
+    assert_told(&told, &["no report beside", "again.report.json"]);
     assert_eq!(report["file"].as_str(), Some(again.as_str()));
     assert_eq!(report["report"]["rows_read"], 1_500);
     assert!(fs::read(&again).unwrap() == fs::read(&out).unwrap(), "the same bytes");

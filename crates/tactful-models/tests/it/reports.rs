@@ -1,0 +1,174 @@
+//! Reports, cards and plots: what they say of models whose truth is known.
+
+use rand::{Rng, SeedableRng};
+use rand_pcg::Pcg64;
+use tactful_models::{Error, PlotLink, Report, Trained, card, plots};
+use tactful_proto::v1::{DecisionRow, value::Kind};
+
+use crate::synthetic::{TRUTH, customers, recipe, row, trained};
+
+fn whole() -> Trained {
+    let mut rows = customers(3_000, "card|platinum", TRUTH, 21);
+    rows.extend(customers(100, "loan", TRUTH, 22));
+    trained(&recipe(""), rows).unwrap()
+}
+
+/// Rows whose answer follows `strong` and a little `weak`, whose `noise` says nothing.
+fn graded(rows: usize, seed: u64) -> Vec<DecisionRow> {
+    let mut rng = Pcg64::seed_from_u64(seed);
+    let mut draw = |at| {
+        let [strong, weak, noise] = [0; 3].map(|_| rng.gen_range(-1.0..1.0));
+        let accepted = rng.gen_bool(1.0 / (1.0 + f64::exp(-(2.5 * strong + 0.6 * weak))));
+        let mut features = vec![("strong", Kind::Number(strong)), ("weak", Kind::Number(weak))];
+        features.push(("noise", Kind::Number(noise)));
+        let channel = if at % 3 == 0 { "app" } else { "web" };
+        features.push(("context.channel", Kind::Text(channel.into())));
+        row(at, "offer", "", accepted, &features)
+    };
+    (0..rows).map(&mut draw).collect()
+}
+
+#[test]
+fn a_report_comes_back_from_json_as_it_was() {
+    let report = whole().report;
+    let json = serde_json::to_string(&report).unwrap();
+    let back: Report = serde_json::from_str(&json).unwrap();
+    // Numbers may come back a last digit off: what is shown of them is the same.
+    assert_eq!((back.to_string(), card(&back, &[])), (report.to_string(), card(&report, &[])));
+    assert_eq!(plots(&back), plots(&report));
+    assert_eq!((back.inputs.len(), back.actions.len(), &back.lineage), (5, 2, &report.lineage));
+    assert_eq!(back.check(), Ok(()));
+    assert_eq!((back.kind.as_str(), back.format), ("logistic", 1));
+    assert_eq!(back.calibrations.values().sum::<u64>(), 3);
+}
+
+#[test]
+fn importance_ranks_inputs_as_the_truth_does() {
+    let report = trained(&recipe(""), graded(6_000, 23)).unwrap().report;
+    let ranked: Vec<&str> = report.inputs_by_importance().iter().map(|input| input.name.as_str()).collect();
+    assert_eq!(ranked[..2], ["strong", "weak"]);
+    let worth = |name: &str| report.inputs.iter().find(|input| input.name == name).unwrap().importance.unwrap();
+    assert!(worth("strong").log_loss > 0.1 && worth("strong").auc.unwrap() > 0.15, "{:?}", worth("strong"));
+    assert!(worth("noise").log_loss.abs() < 0.005, "{:?}", worth("noise"));
+    assert_eq!(worth("noise").rows, 1_200);
+}
+
+#[test]
+fn actions_and_channels_are_measured_on_their_own_rows() {
+    let mut rows = graded(3_000, 24);
+    rows.iter_mut().step_by(5).for_each(|row| row.channel = "shop".into());
+    let report = trained(&recipe(""), rows).unwrap().report;
+    let channels: Vec<&str> = report.channels.iter().map(|channel| channel.channel.as_str()).collect();
+    assert_eq!(channels, ["web", "app", "shop"], "the row's own channel, else what the request told");
+    let tested: u64 = report.channels.iter().map(|channel| channel.test_rows).sum();
+    assert_eq!(tested, report.test_rows);
+    for channel in &report.channels {
+        let test = channel.test.as_ref().unwrap();
+        assert!(test.auc.unwrap() > 0.75 && test.log_loss < test.log_loss_baseline, "{channel:?}");
+    }
+    let action = report.actions[0].test.as_ref().unwrap();
+    assert_eq!((action.rows, action.auc), (600, report.test.as_ref().unwrap().auc));
+}
+
+#[test]
+fn an_input_whose_population_moves_has_drifted_and_the_others_have_not() {
+    let mut rows = graded(4_000, 25);
+    for row in rows.iter_mut().skip(3_200) {
+        let noise = row.features.get_mut("noise").unwrap();
+        if let Some(Kind::Number(value)) = &mut noise.kind {
+            *value = *value * 0.5 + 0.5;
+        }
+    }
+    // A field that most of the latest rows lack.
+    for (at, row) in rows.iter_mut().enumerate() {
+        if at < 3_200 || at % 4 == 0 {
+            row.features.insert("fading".into(), tactful_proto::v1::Value { kind: Some(Kind::Flag(at % 2 == 0)) });
+        }
+    }
+    let report = trained(&recipe(""), rows).unwrap().report;
+    let drifted: Vec<&str> = report.drifted_inputs().iter().map(|(input, _)| input.name.as_str()).collect();
+    assert_eq!(drifted, ["fading", "noise"]);
+    let fading = report.drifted_inputs()[0].1;
+    assert!(fading.missing_train == 0.0 && (fading.missing_test - 0.75).abs() < 1e-9, "{fading:?}");
+    let text = report.to_string();
+    assert!(text.contains("drift of inputs: 2 of 5"), "{text}");
+}
+
+#[test]
+fn the_card_holds_every_part() {
+    let report = whole().report;
+    let links = [PlotLink { title: "Calibration".into(), link: "may.calibration.svg".into() }];
+    let card = card(&report, &links);
+    for part in [
+        "## Intended use",
+        "## Data",
+        "## Quality on the test part",
+        "lift of the highest 10 %",
+        "Calibration, in bins",
+        "![Calibration](<may.calibration.svg>)",
+        "## Actions",
+        "## Inputs",
+        "## Drift",
+        "## Limits",
+        "A straight line on the logit",
+        "## Lineage",
+        "| card platinum |",
+    ] {
+        assert!(card.contains(part), "{part} is not in\n{card}");
+    }
+    let columns = |line: &str| line.matches('|').count();
+    let table: Vec<&str> =
+        card.lines().skip_while(|line| !line.starts_with("| action ")).take_while(|line| !line.is_empty()).collect();
+    assert!(table.len() == 4 && table.iter().all(|line| columns(line) == columns(table[0])), "{table:#?}");
+}
+
+#[test]
+fn the_plots_are_pages_of_svg() {
+    let report = whole().report;
+    let drawn = plots(&report).unwrap();
+    let names: Vec<&str> = drawn.iter().map(|plot| plot.name).collect();
+    assert_eq!(names, ["calibration", "roc", "lift", "scores"]);
+    for plot in &drawn {
+        assert!(plot.svg.starts_with("<svg") && plot.svg.trim_end().ends_with("</svg>"), "{}", plot.name);
+        for part in [plot.title.split(':').next().unwrap(), &report.version, "test rows"] {
+            assert!(plot.svg.contains(part), "{part} is not in {}", plot.name);
+        }
+    }
+    assert_eq!(plots(&report).unwrap(), drawn, "the same page again");
+}
+
+#[test]
+fn without_a_test_part_there_is_nothing_to_draw_but_a_card() {
+    let report = trained(&recipe("test_share = 0.0"), customers(1_000, "card", TRUTH, 26)).unwrap().report;
+    assert_eq!(plots(&report), Ok(Vec::new()));
+    assert!(card(&report, &[]).contains("nothing is measured"));
+    assert!(report.to_string().contains("no test part"));
+    let json = serde_json::to_string(&report).unwrap();
+    assert_eq!(serde_json::from_str::<Report>(&json).unwrap().to_string(), report.to_string());
+}
+
+#[test]
+fn a_report_from_outside_is_checked_before_it_is_drawn() {
+    let good = whole().report;
+    type Damage = fn(&mut Report);
+    let damages: [(&str, Damage); 8] = [
+        ("format", |report| report.format = 2),
+        ("model", |report| report.model = "<script>".into()),
+        ("version", |report| report.version = "a b".into()),
+        ("test.bins", |report| report.test.as_mut().unwrap().bins[0].predicted = -1e300),
+        ("test.auc", |report| report.test.as_mut().unwrap().auc = Some(f64::NAN)),
+        ("curves.roc", |report| report.curves.as_mut().unwrap().roc[0].true_positive_rate = f64::INFINITY),
+        ("curves.lift", |report| report.curves.as_mut().unwrap().lift[0].lift = 1e300),
+        ("curves.scores", |report| report.curves.as_mut().unwrap().scores[0].to = 0.0),
+    ];
+    for (part, damage) in damages {
+        let mut report = good.clone();
+        damage(&mut report);
+        let Err(Error::Report(reason)) = plots(&report) else { panic!("{part} was drawn") };
+        assert!(reason.contains(part), "{part}: {reason}");
+    }
+    let mut long = good;
+    let bars = &mut long.curves.as_mut().unwrap().scores;
+    *bars = vec![bars[0]; 100_000];
+    assert!(plots(&long).is_err());
+}
