@@ -80,6 +80,9 @@ fn data(text: &mut String, report: &Report) {
         let _ = writeln!(text, "| left out: {reason} | {count} |");
     }
     text.push('\n');
+    if report.ordered_by == "rows" {
+        text.push_str("The rows have no time: their order is taken for it.\n\n");
+    }
 }
 
 fn images(text: &mut String, plots: &[PlotLink]) {
@@ -189,12 +192,15 @@ const TREE_LIMITS: &str = "\
 
 fn lineage(text: &mut String, report: &Report) {
     let lineage = &report.lineage;
+    let times = if report.ordered_by == "rows" {
+        "not known".to_owned()
+    } else {
+        format!("{} to {}", lineage.first_decision_ms, lineage.last_decision_ms)
+    };
     let _ = write!(
         text,
         "## Lineage\n\n| | |\n|---|---|\n\
-         | training decisions, ms since 1970 | {} to {} |\n| recipe sha256 | `{}` |\n| seed | {} |\n| code | tactful {} |\n",
-        lineage.first_decision_ms,
-        lineage.last_decision_ms,
+         | training decisions, ms since 1970 | {times} |\n| recipe sha256 | `{}` |\n| seed | {} |\n| code | tactful {} |\n",
         cell(&lineage.recipe_sha256),
         lineage.seed,
         cell(&lineage.code_version),

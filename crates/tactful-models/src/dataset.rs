@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tactful_core::hash;
 use tactful_core::layout::nearest;
-use tactful_core::limits::{FIELDS_MAX, TEXT_BYTES_MAX, VOCABULARY_MAX};
+use tactful_core::limits::{ACTIONS_MAX, FIELDS_MAX, ID_BYTES_MAX, TEXT_BYTES_MAX, VOCABULARY_MAX};
 use tactful_proto::v1::{DecisionRow, Value, value::Kind};
 
 use crate::error::Error;
@@ -16,6 +16,8 @@ use crate::reward::{Answer, LeftOut, RewardRule, millis};
 const CHANNEL_FIELD: &str = "context.channel";
 /// Most values kept: at 4 bytes each, 1 GiB.
 const VALUES_MAX: usize = 1 << 28;
+/// Most actions, groups or channels: twice as many actions as a catalogue may have, for those it had before.
+const NAMES_MAX: usize = 2 * ACTIONS_MAX;
 /// Most rows kept: about 40 bytes each beside their values.
 const ROWS_MAX: usize = 1 << 24;
 
@@ -32,6 +34,8 @@ pub struct Dataset {
     pub(crate) channels: Names,
     pub(crate) rows_read: u64,
     pub(crate) left_out: LeftOut,
+    /// Rows have no time; their order stands for it.
+    pub(crate) by_rows: bool,
     seen: BTreeSet<String>,
     values: usize,
 }
@@ -46,6 +50,15 @@ pub(crate) struct Row {
     pub(crate) group: u32,
     pub(crate) channel: u32,
     pub(crate) answer: Answer,
+}
+
+/// Where a row's answer is.
+#[derive(Clone, Copy, Debug)]
+enum Says {
+    /// In its outcomes, by the recipe's rule.
+    Outcomes,
+    /// Here, if it has one.
+    Answer(Option<bool>),
 }
 
 /// Values of one field, by row; rows beyond its length lack it.
@@ -85,6 +98,7 @@ impl Dataset {
             channels: Names::default(),
             rows_read: 0,
             left_out: LeftOut::default(),
+            by_rows: false,
             seen: BTreeSet::new(),
             values: 0,
         }
@@ -95,9 +109,23 @@ impl Dataset {
     /// # Errors
     /// If a field is text here and a number elsewhere, or a bound is exceeded.
     pub fn push(&mut self, row: DecisionRow) -> Result<(), Error> {
+        self.take(row, Says::Outcomes)
+    }
+
+    /// Takes a row that states its answer, or lacks it.
+    pub(crate) fn push_answered(&mut self, row: DecisionRow, answer: Option<bool>) -> Result<(), Error> {
+        self.take(row, Says::Answer(answer))
+    }
+
+    /// Says that rows have no time: their order is that of time.
+    pub(crate) fn order_by_rows(&mut self) {
+        self.by_rows = true;
+    }
+
+    fn take(&mut self, row: DecisionRow, says: Says) -> Result<(), Error> {
         self.rows_read += 1;
         self.remember_names(&row);
-        let Some(kept) = self.keep(&row) else { return Ok(()) };
+        let Some(kept) = self.keep(&row, says)? else { return Ok(()) };
         if self.rows.len() == ROWS_MAX {
             return Err(too_many("training rows", ROWS_MAX + 1, ROWS_MAX));
         }
@@ -131,26 +159,34 @@ impl Dataset {
         self.reward.label(row.answer, row.time_ms, now_ms)
     }
 
-    fn keep(&mut self, row: &DecisionRow) -> Option<Row> {
-        let (Some(time), false) = (&row.decision_time, row.action_id.is_empty()) else {
+    fn keep(&mut self, row: &DecisionRow, says: Says) -> Result<Option<Row>, Error> {
+        let time_ms = if self.by_rows { Some(0) } else { row.decision_time.as_ref().map(millis) };
+        let (Some(time_ms), false) = (time_ms, row.action_id.is_empty()) else {
             self.left_out.incomplete += 1;
-            return None;
+            return Ok(None);
         };
         if self.exclude_actions.contains(&row.action_id) {
             self.left_out.excluded_action += 1;
-            return None;
+            return Ok(None);
         }
-        let time_ms = millis(time);
-        let answer = self.reward.answer(row, time_ms, &mut self.left_out)?;
+        let answer = match says {
+            Says::Outcomes => self.reward.answer(row, time_ms, &mut self.left_out),
+            Says::Answer(answer) => {
+                self.left_out.no_answer += u64::from(answer.is_none());
+                answer.map(Answer::Known)
+            }
+        };
+        let Some(answer) = answer else { return Ok(None) };
         let identity = [row.decision_id.as_bytes(), row.subject_id.as_bytes(), row.action_id.as_bytes()].join(&0xFF);
-        Some(Row {
+        let identity = hash::keyed(u64::from(row.slot.unsigned_abs()), &identity);
+        Ok(Some(Row {
             time_ms,
-            tie: hash::keyed(u64::from(row.slot.unsigned_abs()), &identity),
-            action: self.actions.index(&row.action_id),
-            group: self.groups.index(&row.group),
-            channel: self.channels.index(channel(row)),
+            tie: if self.by_rows { self.rows_read } else { identity },
+            action: self.actions.index(&row.action_id, "actions")?,
+            group: self.groups.index(&row.group, "groups")?,
+            channel: self.channels.index(channel(row), "channels")?,
             answer,
-        })
+        }))
     }
 
     fn remember_names(&mut self, row: &DecisionRow) {
@@ -227,14 +263,20 @@ impl RawField {
 }
 
 impl Names {
-    fn index(&mut self, name: &str) -> u32 {
+    fn index(&mut self, name: &str, what: &str) -> Result<u32, Error> {
         if let Some(index) = self.index.get(name) {
-            return *index;
+            return Ok(*index);
+        }
+        if self.names.len() == NAMES_MAX {
+            return Err(too_many(&format!("different {what}"), NAMES_MAX + 1, NAMES_MAX));
+        }
+        if name.len() > ID_BYTES_MAX {
+            return Err(too_many(&format!("bytes in one of the {what}"), name.len(), ID_BYTES_MAX));
         }
         let index = self.names.len() as u32;
         self.index.insert(name.to_owned(), index);
         self.names.push(name.to_owned());
-        index
+        Ok(index)
     }
 }
 

@@ -26,6 +26,29 @@ pub enum Error {
         /// Its name.
         feature: String,
     },
+    /// A table lacks a column that the recipe names.
+    #[error("recipe: {key} = {column:?}, but the table has no such column{}", hint.as_ref().map_or_else(String::new, |near| format!(": did you mean {near}?")))]
+    NoColumn {
+        /// Key of the recipe.
+        key: String,
+        /// As the recipe spells it.
+        column: String,
+        /// The nearest column that the table has.
+        hint: Option<String>,
+    },
+    /// A cell of a table is not what it should be.
+    #[error("row {row}, column {column}: {reason}")]
+    Cell {
+        /// Row, from 1, the header not counted.
+        row: u64,
+        /// Name of the column.
+        column: String,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// A table cannot be trained from as it is.
+    #[error("table: {0}")]
+    Table(String),
     /// More of something than is allowed.
     #[error("{what}: {count}, at most {max} are allowed")]
     TooMany {

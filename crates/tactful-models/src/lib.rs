@@ -15,6 +15,7 @@ mod golden;
 mod import;
 mod metrics;
 mod online;
+mod plain;
 mod plot;
 mod recipe;
 mod report;
@@ -30,8 +31,9 @@ pub use error::Error;
 pub use import::{ForeignRow, Format, IMPORT_BYTES_MAX, IMPORT_TOLERANCE, ImportOptions, Imported, import};
 pub use metrics::{Bin, Curves, Quality, RocPoint, ScoreBar, Tenth, auc};
 pub use online::{HeadState, Learner, OnlineRow};
+pub use plain::{Cell, PlainRows};
 pub use plot::{Plot, plots};
-pub use recipe::{Features, OnlineOptions, Recipe, RecipeKind};
+pub use recipe::{Columns, Features, OnlineOptions, Recipe, RecipeKind};
 pub use report::{
     ActionReport, ChannelReport, Drift, DroppedInput, FailedHead, GroupReport, Importance, InputDrift, InputReport,
     Report,

@@ -15,6 +15,8 @@ use crate::report::Report;
 
 const SIZE: (u32, u32) = (760, 560);
 const FONT: &str = "sans-serif";
+/// Size of the numbers within a plot.
+const SMALL: u32 = 15;
 const INK: RGBColor = RGBColor(45, 50, 58);
 const SOFT: RGBColor = RGBColor(110, 118, 130);
 const GRID: RGBColor = RGBColor(228, 231, 236);
@@ -75,12 +77,12 @@ fn page(report: &Report, title: &str, draw: &dyn Fn(&Page<'_>) -> Drawn) -> Draw
         let page = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         page.fill(&WHITE)?;
         let page = page.margin(12, 4, 8, 12);
-        let below = page.titled(title, (FONT, 21).into_font().color(&INK))?;
+        let below = page.titled(title, (FONT, 25).into_font().color(&INK))?;
         let about = format!(
             "{} {}, {}; {} test rows, {} positive",
             report.model, report.version, report.kind, report.test_rows, report.test_positives
         );
-        let below = below.titled(&about, (FONT, 14).into_font().color(&SOFT))?;
+        let below = below.titled(&about, (FONT, 17).into_font().color(&SOFT))?;
         draw(&below)?;
         page.present()?;
     }
@@ -103,8 +105,8 @@ fn axes<'a>(page: &Page<'a>, (right, top): (f64, f64), (x, y): (&str, &str), lab
         .y_labels(8)
         .x_label_formatter(&labels.x_text)
         .y_label_formatter(&labels.y_text)
-        .axis_desc_style((FONT, 15).into_font().color(&INK))
-        .label_style((FONT, 13).into_font().color(&INK))
+        .axis_desc_style((FONT, 18).into_font().color(&INK))
+        .label_style((FONT, 16).into_font().color(&INK))
         .axis_style(SOFT)
         .bold_line_style(GRID)
         .light_line_style(TRANSPARENT)
@@ -128,7 +130,7 @@ fn legend(chart: &mut Chart<'_>, position: SeriesLabelPosition) -> Drawn {
         .legend_area_size(28)
         .background_style(WHITE.mix(0.9))
         .border_style(GRID)
-        .label_font((FONT, 14).into_font().color(&INK))
+        .label_font((FONT, 17).into_font().color(&INK))
         .draw()?;
     Ok(())
 }

@@ -1,14 +1,15 @@
 //! A recipe: what to train, from what, and what counts as success. Read from TOML; unknown keys and
 //! values out of range are refused with their line. It names no data source.
 
-use std::fmt;
+mod columns;
+mod features;
 
-use serde::de::{SeqAccess, Visitor, value::SeqAccessDeserializer};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tactful_core::catalog::{Duration, OutcomeName};
-use tactful_core::limits::{FIELDS_MAX, ID_BYTES_MAX};
 
+pub use self::columns::Columns;
+pub use self::features::Features;
 use crate::error::Error;
 use crate::reward::RewardRule;
 
@@ -70,6 +71,9 @@ pub struct Recipe {
     /// Golden rows in the artifact, if there are fewer heads.
     #[serde(default = "golden_rows")]
     pub golden_rows: usize,
+    /// What the columns of a plain table are; none if rows of the decision record train.
+    #[serde(default)]
+    pub columns: Option<Columns>,
     #[serde(skip)]
     sha256: [u8; 32],
 }
@@ -165,16 +169,6 @@ impl Default for FtrlOptions {
     }
 }
 
-/// Which fields are inputs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Features {
-    /// All that the rows have.
-    #[default]
-    All,
-    /// These.
-    Listed(Vec<String>),
-}
-
 impl Recipe {
     /// Reads and checks a recipe.
     ///
@@ -201,7 +195,7 @@ impl Recipe {
     fn check(&self) -> Result<(), (&'static str, String)> {
         check_name(&self.name).map_err(|reason| ("name", reason))?;
         if let Features::Listed(names) = &self.features {
-            check_features(names).map_err(|reason| ("features", reason))?;
+            features::check(names).map_err(|reason| ("features", reason))?;
         }
         check_positive(&self.reward.positive).map_err(|reason| ("positive", reason))?;
         if !self.l2.is_finite() || self.l2 < 0.0 {
@@ -220,7 +214,11 @@ impl Recipe {
             let reason = format!("{} is not between {GOLDEN_ROWS_MIN} and {GOLDEN_ROWS_MAX}", self.golden_rows);
             return Err(("golden_rows", reason));
         }
-        Ok(())
+        let Some(columns) = &self.columns else { return Ok(()) };
+        if self.reward != RewardRule::default() {
+            return Err(("reward", "does not apply where [columns] names a column with the answer".into()));
+        }
+        columns.check()
     }
 }
 
@@ -298,21 +296,6 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
     }
 }
 
-fn check_features(names: &[String]) -> Result<(), String> {
-    if names.len() > FIELDS_MAX {
-        return Err(format!("{} fields, at most {FIELDS_MAX} are allowed", names.len()));
-    }
-    for (position, name) in names.iter().enumerate() {
-        if name.is_empty() || name.len() > ID_BYTES_MAX {
-            return Err(format!("name {} has {} bytes, not 1 to {ID_BYTES_MAX}", position + 1, name.len()));
-        }
-        if names[..position].contains(name) {
-            return Err(format!("{name} is listed twice"));
-        }
-    }
-    Ok(())
-}
-
 fn check_positive(positive: &[OutcomeName]) -> Result<(), String> {
     use OutcomeName::{Exposed, NotPresented, Rejected};
     if positive.is_empty() {
@@ -329,38 +312,11 @@ fn line_at(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
-/// Line (from 1) on which a key is set, or 1 where its default is meant.
+/// Line (from 1) on which a key is set or its table begins, or 1 where its default is meant.
 fn line_of(text: &str, key: &str) -> usize {
-    text.lines()
-        .position(|line| line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('=')))
-        .map_or(1, |at| at + 1)
-}
-
-impl<'de> Deserialize<'de> for Features {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(FeaturesVisitor)
-    }
-}
-
-struct FeaturesVisitor;
-
-impl<'de> Visitor<'de> for FeaturesVisitor {
-    type Value = Features;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("\"all\" or a list of field names")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Features, E> {
-        match text {
-            "all" => Ok(Features::All),
-            other => Err(E::invalid_value(serde::de::Unexpected::Str(other), &self)),
-        }
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, names: A) -> Result<Features, A::Error> {
-        Vec::deserialize(SeqAccessDeserializer::new(names)).map(Features::Listed)
-    }
+    let sets = |line: &str| line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='));
+    let begins = |line: &str| line.trim_end().trim_matches(['[', ']']) == key && line.starts_with('[');
+    text.lines().position(|line| sets(line.trim_start()) || begins(line.trim_start())).map_or(1, |at| at + 1)
 }
 
 fn exclude_none() -> Vec<String> {
@@ -410,6 +366,28 @@ mod tests {
         assert_eq!(shipped, shortest);
     }
 
+    /// The keys of `[columns]` stand in the file behind a `#` without a blank.
+    #[test]
+    fn the_shipped_recipe_states_the_defaults_of_a_table() {
+        let shipped = include_str!("../../../models/acceptance.toml");
+        let key = |line: &str| {
+            line.strip_prefix('#').filter(|key| key.starts_with(|c: char| c != ' ' && c != '#')).map(str::to_owned)
+        };
+        let table: Vec<String> = shipped.lines().filter_map(key).collect();
+        let stated = Recipe::parse(&format!("{SHORTEST}{}", table.join("\n"))).unwrap().columns.unwrap();
+        let short = format!("{SHORTEST}[columns]\ntarget = \"accepted\"\naction_id = \"offer\"");
+        assert_eq!(Some(stated), Recipe::parse(&short).unwrap().columns);
+        // No key is forgotten: each line above sets one, and all there are.
+        assert_eq!(table.len(), 1 + 15, "{table:#?}");
+    }
+
+    #[test]
+    fn the_shipped_recipes_are_sound() {
+        for text in [include_str!("../../../models/bank.toml"), include_str!("../../../models/demo.toml")] {
+            assert!(Recipe::parse(text).is_ok());
+        }
+    }
+
     #[test]
     fn features_are_all_or_a_list() {
         let recipe = Recipe::parse(&format!("{SHORTEST}features = [\"customer.age\"]")).unwrap();
@@ -436,6 +414,14 @@ mod tests {
             (4, "[reward]\npositive = []", "positive"),
             (4, "[reward]\npositive = [\"rejected\"]", "Rejected"),
             (4, "[reward]\nnegative_when = \"never\"", "never"),
+            (3, "[columns]\naction_id = \"a\"", "target"),
+            (3, "[columns]\ntarget = \"y\"", "action_id"),
+            (5, "[columns]\ntarget = \"y\"\naction = \"y\"", "column of target already"),
+            (6, "[columns]\ntarget = \"y\"\naction_id = \"a\"\nseparator = \"ab\"", "separator"),
+            (6, "[columns]\ntarget = \"y\"\naction_id = \"a\"\npositive = []", "positive"),
+            (6, "[columns]\ntarget = \"y\"\naction_id = \"a\"\nleave_out = [\"y\"]", "left out"),
+            (6, "[columns]\ntarget = \"y\"\naction_id = \"a\"\nmissing = [\"yes\"]", "missing and positive"),
+            (3, "[reward]\nwindow = \"5s\"\n[columns]\ntarget = \"y\"\naction_id = \"a\"", "does not apply"),
             (5, "[reward]\nwindow = \"7d\"\nwindows = \"7d\"", "windows"),
         ] {
             let Err(Error::Recipe { line: at, reason }) = Recipe::parse(&format!("{SHORTEST}{text}")) else {

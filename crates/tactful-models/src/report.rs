@@ -39,6 +39,8 @@ pub struct Report {
     pub calibrations: BTreeMap<String, u64>,
     /// Rows of the record.
     pub rows_read: u64,
+    /// What put the rows in order, the latest of which test: time, or rows where they have none.
+    pub ordered_by: String,
     /// Rows that did not train or test, by reason.
     pub left_out: LeftOut,
     /// Rows whose answer was known before their window closed, in either part.
@@ -170,6 +172,7 @@ impl Report {
             kind: recipe.kind.name().to_owned(),
             calibrations: calibrations(model),
             rows_read: table.rows_read,
+            ordered_by: if table.by_rows { "rows" } else { "time" }.to_owned(),
             left_out: table.left_out,
             answered_early: table.answered_early,
             train_rows: lineage.train_rows,

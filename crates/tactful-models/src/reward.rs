@@ -42,6 +42,9 @@ pub struct LeftOut {
     pub excluded_action: u64,
     /// They name no action or no time.
     pub incomplete: u64,
+    /// Their column of answers holds none.
+    #[serde(default)]
+    pub no_answer: u64,
 }
 
 /// What is known of a decision's success, whatever the time is.
@@ -50,6 +53,8 @@ pub(crate) enum Answer {
     Positive,
     Rejected,
     Silent,
+    /// Stated by the row itself, so that no window matters.
+    Known(bool),
 }
 
 /// A row's label at some moment.
@@ -76,7 +81,12 @@ impl LeftOut {
     /// All together.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.window_open + self.not_presented + self.not_exposed + self.excluded_action + self.incomplete
+        self.window_open
+            + self.not_presented
+            + self.not_exposed
+            + self.excluded_action
+            + self.incomplete
+            + self.no_answer
     }
 
     /// The reasons that occurred, in words with their counts.
@@ -88,6 +98,7 @@ impl LeftOut {
             ("no exposure", self.not_exposed),
             ("excluded action", self.excluded_action),
             ("no action or no time", self.incomplete),
+            ("no answer", self.no_answer),
         ]
         .into_iter()
         .filter(|(_, count)| *count > 0)
@@ -142,6 +153,9 @@ impl RewardRule {
 
     /// The label of an answer at `now_ms`; none while it is not known.
     pub(crate) fn label(&self, answer: Answer, decided_ms: i64, now_ms: i64) -> Option<Label> {
+        if let Answer::Known(positive) = answer {
+            return Some(Label { positive, early: false });
+        }
         let open = self.window_end(decided_ms) > now_ms;
         if open && (self.wait_for_window || answer == Answer::Silent) {
             return None;

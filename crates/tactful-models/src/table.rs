@@ -31,6 +31,7 @@ pub(crate) struct Table {
     pub(crate) left_out: LeftOut,
     pub(crate) rows_read: u64,
     pub(crate) answered_early: u64,
+    pub(crate) by_rows: bool,
     /// By input, then by row.
     values: Vec<Vec<f32>>,
 }
@@ -67,6 +68,7 @@ impl Table {
             channels: dataset.channels.names,
             left_out: dataset.left_out,
             rows_read: dataset.rows_read,
+            by_rows: dataset.by_rows,
             values: Vec::new(),
         };
         for (name, field) in &dataset.fields {

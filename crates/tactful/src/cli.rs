@@ -121,7 +121,7 @@ pub(crate) enum CatalogCommand {
 /// What to do with a model.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelCommand {
-    /// Train a model from the record of decisions
+    /// Train a model from the record of decisions or from a table
     #[command(after_help = args::TRAIN_EXAMPLES)]
     Train(TrainArgs),
     /// Show how good a trained model is: quality, importance, drift, plots
@@ -222,8 +222,8 @@ mod tests {
             }
         }
         assert_eq!(
-            leaves, 28,
-            "demo, serve, decide, ingest, context, link, unlink, consent, fact, check, apply, diff, train, import, show, push, \
+            leaves, 29,
+            "demo, serve, decide, ingest, context, link, unlink, consent, fact, check, apply, diff, train, import, report, show, push, \
              list, promote, shadow, canary, rollback, decisions, list, retry, export, erase, receipt, verify"
         );
     }

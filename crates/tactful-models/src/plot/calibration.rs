@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::{Drawn, FONT, INK, Labels, MAIN, Page, SOFT, axes, key, legend, percent};
+use super::{Drawn, FONT, INK, Labels, MAIN, Page, SMALL, SOFT, axes, key, legend, percent};
 use crate::metrics::{Bin, Quality};
 
 pub(super) fn draw(page: &Page<'_>, test: &Quality) -> Drawn {
@@ -29,12 +29,29 @@ pub(super) fn draw(page: &Page<'_>, test: &Quality) -> Drawn {
         .label("observed, with its 95 % interval")
         .legend(key(MAIN));
     chart.draw_series(test.bins.iter().map(|bin| Circle::new(point(bin), 5, MAIN.filled())))?;
-    let count = |bin: &Bin| {
-        let style = (FONT, 12).into_font().color(&INK);
-        EmptyElement::at(point(bin)) + Text::new(bin.rows.to_string(), (8, 5), style)
-    };
-    chart.draw_series(test.bins.iter().map(count))?;
+    let labelled = counts(&test.bins, &whiskers, top);
+    chart.draw_series(labelled.into_iter().map(|(at, rows, below)| {
+        let style = (FONT, SMALL).into_font().color(&INK);
+        EmptyElement::at(at) + Text::new(rows.to_string(), (-14, if below { 4 } else { -16 }), style)
+    }))?;
     legend(&mut chart, SeriesLabelPosition::UpperLeft)
+}
+
+/// The number of rows at the ends of the whiskers, above and below in turn: (place, rows, below). One
+/// that would cover its neighbour is left out.
+fn counts(bins: &[Bin], whiskers: &[(f64, f64)], right: f64) -> Vec<((f64, f64), u64, bool)> {
+    const APART: f64 = 0.07;
+    let mut last = [f64::NEG_INFINITY; 2];
+    let mut kept = Vec::new();
+    for (at, (bin, (low, high))) in bins.iter().zip(whiskers).enumerate() {
+        let below = at % 2 == 1;
+        let last = &mut last[usize::from(below)];
+        if bin.predicted - *last >= APART * right {
+            *last = bin.predicted;
+            kept.push(((bin.predicted, if below { *low } else { *high }), bin.rows, below));
+        }
+    }
+    kept
 }
 
 fn point(bin: &Bin) -> (f64, f64) {
@@ -53,6 +70,15 @@ fn wilson(bin: &Bin) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_do_not_cover_each_other() {
+        let bin = |predicted| Bin { rows: 9, predicted, observed: 0.5 };
+        let bins = [0.1, 0.11, 0.12, 0.13, 0.5].map(bin);
+        let places: Vec<(f64, bool)> =
+            counts(&bins, &[(0.4, 0.6); 5], 1.0).into_iter().map(|(at, _, below)| (at.0, below)).collect();
+        assert_eq!(places, [(0.1, false), (0.11, true), (0.5, false)]);
+    }
 
     #[test]
     fn wilson_is_what_the_books_say() {

@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::{Drawn, FONT, INK, Labels, MAIN, OTHER, Page, SOFT, axes, key, legend};
+use super::{Drawn, FONT, INK, Labels, MAIN, OTHER, Page, SMALL, SOFT, axes, key, legend};
 use crate::metrics::Tenth;
 
 /// Part of a tenth that its bar leaves free at either side.
@@ -17,10 +17,10 @@ pub(super) fn draw(page: &Page<'_>, tenths: &[Tenth]) -> Drawn {
     let places = || tenths.iter().enumerate().map(|(at, tenth)| (at as f64 + 1.0, tenth));
     chart
         .draw_series(places().map(|(at, tenth)| {
-            Rectangle::new([(at - 0.5 + GAP, 0.0), (at + 0.5 - GAP, tenth.lift)], MAIN.mix(0.75).filled())
+            Rectangle::new([(at - 0.5 + GAP, 0.0), (at + 0.5 - GAP, tenth.lift)], MAIN.mix(0.8).filled())
         }))?
         .label("this tenth")
-        .legend(|(x, y)| Rectangle::new([(x, y - 6), (x + 22, y + 6)], MAIN.mix(0.75).filled()));
+        .legend(|(x, y)| Rectangle::new([(x, y - 6), (x + 22, y + 6)], MAIN.mix(0.8).filled()));
     chart
         .draw_series(LineSeries::new(places().map(|(at, tenth)| (at, tenth.cumulative_lift)), OTHER.stroke_width(3)))?
         .label("this and those before it")
@@ -30,11 +30,11 @@ pub(super) fn draw(page: &Page<'_>, tenths: &[Tenth]) -> Drawn {
         .draw_series(DashedLineSeries::new([(0.0, 1.0), (right, 1.0)], 6, 5, SOFT.stroke_width(2)))?
         .label("average of all")
         .legend(key(SOFT));
-    let style = || (FONT, 12).into_font().color(&INK);
+    // At the foot of the bars, where no line crosses them.
     chart.draw_series(places().map(|(at, tenth)| {
-        let inside = if tenth.lift > highest * 0.12 { 16 } else { -4 };
-        let text = Text::new(format!("{:.2}", tenth.lift), (-12, inside - 12), style());
-        EmptyElement::at((at, tenth.lift)) + text
+        let color = if tenth.lift > highest * 0.12 { WHITE } else { INK };
+        let style = (FONT, SMALL).into_font().color(&color);
+        EmptyElement::at((at, 0.0)) + Text::new(format!("{:.2}", tenth.lift), (-13, -20), style)
     }))?;
     legend(&mut chart, SeriesLabelPosition::UpperRight)
 }

@@ -33,6 +33,9 @@ impl Report {
         let (train, test) = (self.train_rows, self.test_rows);
         writeln!(f, "  trained on   {train:>9}  {} positive", rate(self.train_positives, train))?;
         writeln!(f, "  tested on    {test:>9}  {} positive, the latest", rate(self.test_positives, test))?;
+        if self.ordered_by == "rows" {
+            writeln!(f, "  no times: the order of the rows is taken for that of time")?;
+        }
         if self.answered_early > 0 {
             writeln!(f, "  early        {:>9}  answered while their window was open", self.answered_early)?;
         }

@@ -382,7 +382,9 @@ pub(super) const TRAIN_EXAMPLES: &str = "\
 Examples:
   tactful model train models/acceptance.toml
   tactful model train models/acceptance.toml --out models/may.model --card models/may.md
-  tactful model train models/acceptance.toml --data-dir data";
+  tactful model train models/acceptance.toml --data-dir data
+  tactful model train models/acceptance.toml --data decisions.parquet
+  tactful model train models/bank.toml --data bank-additional-full.csv";
 
 /// Options of `model train`.
 #[derive(Args, Debug)]
@@ -393,6 +395,10 @@ pub(crate) struct TrainArgs {
     /// Where to write the model, whole or not at all [default: NAME.model, with the recipe's name]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Train on a file instead of the record: a CSV or Parquet table with the recipe's [columns], or a Parquet
+    /// export of decisions
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data_dir", "archive"])]
+    pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) stopped: StoppedArgs,
     /// Where to write the model card (Markdown) [default: beside the model, NAME.md]

@@ -4,6 +4,7 @@
 mod beside;
 mod import;
 mod report;
+mod table;
 mod train;
 
 use std::{fs::File, io::Read, path::Path, process::ExitCode};

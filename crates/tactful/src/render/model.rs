@@ -138,10 +138,12 @@ fn origin(lineage: &Lineage) -> String {
         let file = lineage.recipe_sha256.get(..16).unwrap_or_default();
         return format!("imported from {source_format} {source_version}, sha256 {file}..., code {code_version}");
     }
-    let (first, last) = (day(lineage.first_decision_ms), day(lineage.last_decision_ms));
-    format!(
-        "trained on {train_rows} rows, tested on {test_rows}, decisions of {first} to {last}, seed {seed}, code {code_version}"
-    )
+    // Rows of a table without a column of times all have the same.
+    let times = match (lineage.first_decision_ms, lineage.last_decision_ms) {
+        (0, 0) => "no times known".to_owned(),
+        (first, last) => format!("decisions of {} to {}", day(first), day(last)),
+    };
+    format!("trained on {train_rows} rows, tested on {test_rows}, {times}, seed {seed}, code {code_version}")
 }
 
 fn heads_table(heads: &[Head]) -> Table {

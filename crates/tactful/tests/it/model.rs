@@ -120,6 +120,12 @@ fn a_model_is_trained_shown_and_pushed_and_lives_through_a_restart() {
     assert_eq!(report["file"].as_str(), Some(again.as_str()));
     assert_eq!(report["report"]["rows_read"], 1_500);
     assert!(fs::read(&again).unwrap() == fs::read(&out).unwrap(), "the same bytes");
+    // And from an export of it.
+    let export = home.at("decisions.parquet");
+    let from_data = ["export", "decisions", "--format", "parquet", "--out", &export, "--data-dir"];
+    done(&tactful(&[&from_data[..], &[data.to_str().unwrap()]].concat()));
+    done(&tactful(&["model", "train", &recipe, "--out", &again, "--data", &export, "--artifact-only"]));
+    assert!(fs::read(&again).unwrap() == fs::read(&out).unwrap(), "the same bytes from the export");
     // A model of one's choice at the start.
     let fresh = Home::new();
     let server = Setup::new(&fresh).arg("--model").arg(&out).start();
@@ -226,4 +232,44 @@ fn training_says_what_is_missing() {
     assert_told(&told, &[&typo, "line 3", "min_rows_per_acton", "min_rows_per_action"]);
     let nowhere = home.at("no-such-folder/out.model");
     assert_told(&failed(1, &server.run(&["model", "train", &recipe, "--out", &nowhere])), &["cannot write into"]);
+}
+
+#[test]
+fn a_table_trains_without_a_server_and_its_problems_are_named() {
+    let home = Home::new();
+    let line = |row: usize| {
+        let answer = if (row * 7) % 10 < row % 10 { "yes" } else { "no" };
+        format!("{row};{};{};{answer}\n", row % 10, if row.is_multiple_of(3) { "" } else { "web" })
+    };
+    let table =
+        |rows: std::ops::Range<usize>| "id;\"score\";via;bought\n".to_owned() + &rows.map(line).collect::<String>();
+    let data = home.file("rows.csv", table(0..1_000));
+    let columns = "[columns]\ntarget = \"bought\"\naction_id = \"offer\"\nchannel = \"via\"\nleave_out = [\"id\"]\n";
+    let recipe = home.file("table.toml", format!("{RECIPE}{columns}"));
+    let train = |recipe: &str, data: &str| {
+        Call::new(&["model", "train", recipe, "--data", data, "--quiet"]).dir(home.path()).output()
+    };
+    let told = done(&train(&recipe, &data));
+    assert_told(&told, &["rows read         1000", "no times", "score", "web", "card written to acceptance.md"]);
+    assert_told(
+        &fs::read_to_string(home.at("acceptance.md")).unwrap(),
+        &["The rows have no time", "## Channels", "not known"],
+    );
+    assert_told(
+        &done(&tactful(&["model", "show", &home.at("acceptance.model")])),
+        &["tested on 200", "no times known"],
+    );
+
+    let bad = home.file("bad.csv", table(0..30) + "30;seven;web;no\n");
+    let told = failed(1, &train(&recipe, &bad));
+    assert_told(&told, &["bad.csv", "row 31, column score: a word, but row 1 has a number"]);
+    let typo = home.file("typo.toml", format!("{RECIPE}{}", columns.replace("bought", "bougt")));
+    assert_told(&failed(1, &train(&typo, &data)), &["target = \"bougt\"", "did you mean bought?"]);
+    let unknown = home.file("unknown.toml", format!("{RECIPE}{columns}separater = \";\"\n"));
+    assert_told(&failed(1, &train(&unknown, &data)), &["line 10", "separater"]);
+    assert_told(&failed(2, &train(&recipe, "no-such.csv")), &["cannot read no-such.csv"]);
+    let without = home.file("without.toml", RECIPE);
+    assert_told(&failed(1, &train(&without, &data)), &["rows.csv", "[columns]", "target"]);
+    let told = failed(2, &tactful(&["model", "train", &recipe, "--out", &home.at("x.model")]));
+    assert_told(&told, &["[columns]", "--data FILE"]);
 }

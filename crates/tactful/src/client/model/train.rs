@@ -8,12 +8,12 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use futures_util::{Stream, TryStreamExt};
 use tactful_models::{Dataset, Recipe, Trained};
 use tactful_proto::v1::DecisionRow;
 
-use super::beside::Beside;
+use super::{beside::Beside, table};
 use crate::{
     background,
     cli::{Global, TrainArgs},
@@ -47,6 +47,13 @@ fn recipe(path: &Path) -> Result<Recipe> {
 }
 
 async fn collect(global: &Global, args: &TrainArgs, recipe: &Recipe) -> Result<Dataset> {
+    if let Some(data) = &args.data {
+        return table::read(data, recipe, global.quiet);
+    }
+    if recipe.columns.is_some() {
+        let recipe = args.recipe.display();
+        bail!(Usage(format!("{recipe} has [columns], which are those of a table: name it with --data FILE")));
+    }
     let rows = rows::of(global, args.stopped.place().as_ref(), rows::Range::default()).await?;
     of_record(rows, recipe, Progress::count(global.quiet)).await
 }
