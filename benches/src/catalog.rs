@@ -50,6 +50,7 @@ pub fn catalog(actions: usize) -> Catalog {
         rule: shared_rules(),
         weight: weights(),
         action: (0..actions).map(|number| action(number, &mut rng)).collect(),
+        exploration: None,
         holdout: Some(HoldoutDef { share: 0.1, salt: "benchmark".into() }),
     }
 }

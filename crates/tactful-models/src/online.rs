@@ -197,6 +197,7 @@ impl Learner {
             test_rows: 0,
             seed: self.seed,
             code_version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..Lineage::default()
         };
         artifact::write(&model, &self.golden_rows(&model), &lineage, &BTreeMap::new())
     }
@@ -314,7 +315,7 @@ fn scaling(column: Column) -> (f64, f64) {
             let quarter = (f64::from(high) - f64::from(low)) / 4.0;
             (f64::from(fill), if quarter.is_finite() && quarter > 0.0 { quarter } else { 1.0 })
         }
-        Column::Value { .. } | Column::Category { .. } | Column::Missing { .. } => (0.0, 1.0),
+        Column::Value { .. } | Column::Scaled { .. } | Column::Category { .. } | Column::Missing { .. } => (0.0, 1.0),
     }
 }
 

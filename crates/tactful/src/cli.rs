@@ -9,12 +9,13 @@ mod value;
 pub(crate) use args::{
     CatalogApplyArgs, CatalogCheckArgs, CatalogDiffArgs, ConsentArgs, ConsentWord, ContextArgs, DeadListArgs,
     DeadRetryArgs, DecideArgs, DemoArgs, EraseArgs, ExplainLevel, ExportDecisionsArgs, ExportFormat, FactArgs,
-    IngestArgs, LinkArgs, OnError, PrivacyExportArgs, ReceiptArgs, ReportArgs, ServeArgs, ShowArgs, TrainArgs, VerifyArgs,
+    IngestArgs, LinkArgs, OnError, PrivacyExportArgs, ReceiptArgs, ReportArgs, ServeArgs, ShowArgs, TrainArgs,
+    VerifyArgs,
 };
+pub(crate) use import::{ImportArgs, ImportFormat};
 pub(crate) use registry::{
     AliasName, CanaryArgs, ListArgs, PromoteArgs, PushArgs, RollbackArgs, ShadowArgs, VersionName,
 };
-pub(crate) use import::{ImportArgs, ImportFormat};
 pub(crate) use value::Assignment;
 
 use clap::{Args, Parser, Subcommand};
