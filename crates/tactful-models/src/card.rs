@@ -2,6 +2,7 @@
 //! where not to trust it. It says in words what the report holds.
 
 mod quality;
+mod value;
 
 use std::fmt::Write as _;
 
@@ -27,6 +28,7 @@ pub fn card(report: &Report, plots: &[PlotLink]) -> String {
     quality::parts(&mut text, report);
     inputs(&mut text, report);
     drift(&mut text, report);
+    value::write(&mut text, report);
     limits(&mut text, report);
     lineage(&mut text, report);
     text

@@ -14,11 +14,13 @@ use crate::reward::{Answer, LeftOut, RewardRule, millis};
 
 /// Field in which a caller may tell the channel of a decision made elsewhere.
 const CHANNEL_FIELD: &str = "context.channel";
+/// Action of a decision that deliberately shows nothing.
+const SILENCE: &str = "none";
 /// Most values kept: at 4 bytes each, 1 GiB.
 const VALUES_MAX: usize = 1 << 28;
 /// Most actions, groups or channels: twice as many actions as a catalogue may have, for those it had before.
 const NAMES_MAX: usize = 2 * ACTIONS_MAX;
-/// Most rows kept: about 40 bytes each beside their values.
+/// Most rows kept: about 56 bytes each beside their values.
 const ROWS_MAX: usize = 1 << 24;
 
 /// Rows of the decision record, collected for one recipe.
@@ -32,6 +34,8 @@ pub struct Dataset {
     pub(crate) actions: Names,
     pub(crate) groups: Names,
     pub(crate) channels: Names,
+    pub(crate) placements: Names,
+    pub(crate) asides: Vec<Aside>,
     pub(crate) rows_read: u64,
     pub(crate) left_out: LeftOut,
     /// Rows have no time; their order stands for it.
@@ -49,6 +53,28 @@ pub(crate) struct Row {
     pub(crate) action: u32,
     pub(crate) group: u32,
     pub(crate) channel: u32,
+    pub(crate) choice: Choice,
+    pub(crate) answer: Answer,
+}
+
+/// How a row's action came to be shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Choice {
+    pub(crate) placement: u32,
+    /// Chance with which it was chosen; 0 where that is not known.
+    pub(crate) probability: f64,
+    /// It has the first slot of its placement.
+    pub(crate) first: bool,
+}
+
+/// A decision whose action never trains, but which a policy is to be measured on as well.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Aside {
+    pub(crate) time_ms: i64,
+    pub(crate) tie: u64,
+    pub(crate) probability: f64,
+    /// Nothing was shown.
+    pub(crate) silent: bool,
     pub(crate) answer: Answer,
 }
 
@@ -96,6 +122,8 @@ impl Dataset {
             actions: Names::default(),
             groups: Names::default(),
             channels: Names::default(),
+            placements: Names::default(),
+            asides: Vec::new(),
             rows_read: 0,
             left_out: LeftOut::default(),
             by_rows: false,
@@ -154,9 +182,9 @@ impl Dataset {
         })
     }
 
-    /// The label of a kept row at `now_ms`.
-    pub(crate) fn label(&self, row: &Row, now_ms: i64) -> Option<crate::reward::Label> {
-        self.reward.label(row.answer, row.time_ms, now_ms)
+    /// The label of an answer to a decision at `time_ms` as of `now_ms`.
+    pub(crate) fn label(&self, answer: Answer, time_ms: i64, now_ms: i64) -> Option<crate::reward::Label> {
+        self.reward.label(answer, time_ms, now_ms)
     }
 
     fn keep(&mut self, row: &DecisionRow, says: Says) -> Result<Option<Row>, Error> {
@@ -165,28 +193,61 @@ impl Dataset {
             self.left_out.incomplete += 1;
             return Ok(None);
         };
+        let tie = self.tie(row);
         if self.exclude_actions.contains(&row.action_id) {
             self.left_out.excluded_action += 1;
-            return Ok(None);
+            return self.keep_aside(row, says, time_ms, tie).map(|()| None);
         }
-        let answer = match says {
-            Says::Outcomes => self.reward.answer(row, time_ms, &mut self.left_out),
-            Says::Answer(answer) => {
-                self.left_out.no_answer += u64::from(answer.is_none());
-                answer.map(Answer::Known)
-            }
-        };
+        let mut left_out = self.left_out;
+        let answer = self.answer(row, says, time_ms, &mut left_out);
+        self.left_out = left_out;
         let Some(answer) = answer else { return Ok(None) };
-        let identity = [row.decision_id.as_bytes(), row.subject_id.as_bytes(), row.action_id.as_bytes()].join(&0xFF);
-        let identity = hash::keyed(u64::from(row.slot.unsigned_abs()), &identity);
         Ok(Some(Row {
             time_ms,
-            tie: if self.by_rows { self.rows_read } else { identity },
+            tie,
             action: self.actions.index(&row.action_id, "actions")?,
             group: self.groups.index(&row.group, "groups")?,
             channel: self.channels.index(channel(row), "channels")?,
+            choice: Choice {
+                placement: self.placements.index(&row.placement, "placements")?,
+                probability: probability(row),
+                first: row.slot == 0,
+            },
             answer,
         }))
+    }
+
+    /// Orders rows of one time, whatever order they arrived in; rows without times by their number.
+    fn tie(&self, row: &DecisionRow) -> u64 {
+        if self.by_rows {
+            return self.rows_read;
+        }
+        let identity = [row.decision_id.as_bytes(), row.subject_id.as_bytes(), row.action_id.as_bytes()].join(&0xFF);
+        hash::keyed(u64::from(row.slot.unsigned_abs()), &identity)
+    }
+
+    fn answer(&self, row: &DecisionRow, says: Says, time_ms: i64, left_out: &mut LeftOut) -> Option<Answer> {
+        match says {
+            Says::Outcomes => self.reward.answer(row, time_ms, left_out),
+            Says::Answer(answer) => {
+                left_out.no_answer += u64::from(answer.is_none());
+                answer.map(Answer::Known)
+            }
+        }
+    }
+
+    /// Keeps what the measure of a policy needs of a decision that does not train.
+    fn keep_aside(&mut self, row: &DecisionRow, says: Says, time_ms: i64, tie: u64) -> Result<(), Error> {
+        let Some(answer) = self.answer(row, says, time_ms, &mut LeftOut::default()) else { return Ok(()) };
+        if row.slot != 0 {
+            return Ok(());
+        }
+        if self.asides.len() == ROWS_MAX {
+            return Err(too_many("rows of excluded actions", ROWS_MAX + 1, ROWS_MAX));
+        }
+        let silent = row.action_id == SILENCE;
+        self.asides.push(Aside { time_ms, tie, probability: probability(row), silent, answer });
+        Ok(())
     }
 
     fn remember_names(&mut self, row: &DecisionRow) {
@@ -278,6 +339,11 @@ impl Names {
         self.names.push(name.to_owned());
         Ok(index)
     }
+}
+
+/// A chance, or 0 where the row states none.
+fn probability(row: &DecisionRow) -> f64 {
+    Some(row.selection_probability).filter(|chance| *chance > 0.0 && *chance <= 1.0).unwrap_or(0.0)
 }
 
 /// Where a row was decided: its placement's channel, else the one that the request told.

@@ -36,7 +36,7 @@ pub use plot::{Plot, plots};
 pub use recipe::{Columns, Features, OnlineOptions, Recipe, RecipeKind};
 pub use report::{
     ActionReport, ChannelReport, Drift, DroppedInput, FailedHead, GroupReport, Importance, InputDrift, InputReport,
-    Report,
+    Interval, PolicyValue, Report,
 };
 pub use reward::{LeftOut, NegativeWhen, RewardRule};
 pub use train::{Progress, Trained, train};

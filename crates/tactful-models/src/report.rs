@@ -6,6 +6,7 @@ mod drift;
 mod importance;
 mod parts;
 mod text;
+mod value;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,8 @@ use tactful_core::score::{Model, Scope};
 
 pub use self::drift::{Drift, InputDrift};
 pub use self::importance::Importance;
+pub(crate) use self::value::ASSUMPTION;
+pub use self::value::{Interval, PolicyValue};
 use crate::artifact::Lineage;
 use crate::metrics::{Curves, Quality};
 use crate::recipe::Recipe;
@@ -75,6 +78,8 @@ pub struct Report {
     pub curves: Option<Curves>,
     /// Positive rates of the two parts compared; none without a test part.
     pub drift: Option<Drift>,
+    /// The model as a policy against the recorded one; none where the rows do not say how they were chosen.
+    pub policy_value: Option<PolicyValue>,
 }
 
 /// An input that the model reads.
@@ -188,6 +193,7 @@ impl Report {
             shared_head: model.heads.iter().any(|head| head.scope == Scope::Global),
             failed_heads,
             drift: test.as_ref().map(|test| Drift::between(train_positives, table.train as u64, test)),
+            policy_value: PolicyValue::of(table, &heads),
             curves: test.as_ref().map(|_| Curves::of(&score::pairs(scored))),
             test,
         }

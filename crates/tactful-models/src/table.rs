@@ -5,7 +5,7 @@ use tactful_core::layout::FieldKind;
 use tactful_core::limits::COLUMNS_MAX;
 use tactful_core::score::{Column, ModelInput};
 
-use crate::dataset::{Dataset, RawField, Row};
+use crate::dataset::{Aside, Choice, Dataset, RawField, Row};
 use crate::error::Error;
 use crate::report::DroppedInput;
 use crate::reward::LeftOut;
@@ -32,8 +32,18 @@ pub(crate) struct Table {
     pub(crate) rows_read: u64,
     pub(crate) answered_early: u64,
     pub(crate) by_rows: bool,
+    /// Decisions of the test part's time whose action never trains.
+    pub(crate) asides: Vec<LabelledAside>,
     /// By input, then by row.
     values: Vec<Vec<f32>>,
+}
+
+/// A decision whose action never trains, with its answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LabelledAside {
+    pub(crate) probability: f64,
+    pub(crate) silent: bool,
+    pub(crate) positive: bool,
 }
 
 /// One labelled row.
@@ -43,6 +53,7 @@ pub(crate) struct LabelledRow {
     pub(crate) action: u32,
     pub(crate) group: u32,
     pub(crate) channel: u32,
+    pub(crate) choice: Choice,
     pub(crate) positive: bool,
 }
 
@@ -56,7 +67,9 @@ impl Table {
         dataset.check_wanted()?;
         let train = rows.len() - ((rows.len() as f64 * test_share).floor() as usize).min(rows.len() - 1);
         let order: Vec<usize> = rows.iter().map(|(at, _, _)| *at).collect();
+        let asides = asides(&dataset, order.get(train).map(|at| &dataset.rows[*at]), now_ms);
         let mut table = Self {
+            asides,
             answered_early: rows.iter().filter(|(_, _, early)| *early).count() as u64,
             rows: rows.iter().map(|(_, row, _)| *row).collect(),
             train,
@@ -132,10 +145,10 @@ fn label(dataset: &mut Dataset, now_ms: i64) -> Vec<(usize, LabelledRow, bool)> 
     let mut open = 0;
     let mut labelled = Vec::with_capacity(order.len());
     for (at, row) in order {
-        match dataset.label(row, now_ms) {
+        match dataset.label(row.answer, row.time_ms, now_ms) {
             Some(label) => {
-                let Row { time_ms, action, group, channel, .. } = *row;
-                let row = LabelledRow { time_ms, action, group, channel, positive: label.positive };
+                let Row { time_ms, action, group, channel, choice, .. } = *row;
+                let row = LabelledRow { time_ms, action, group, channel, choice, positive: label.positive };
                 labelled.push((at, row, label.early));
             }
             None => open += 1,
@@ -143,6 +156,17 @@ fn label(dataset: &mut Dataset, now_ms: i64) -> Vec<(usize, LabelledRow, bool)> 
     }
     dataset.left_out.window_open = open;
     labelled
+}
+
+/// The asides from the first test row on; none without a test part.
+fn asides(dataset: &Dataset, first: Option<&Row>, now_ms: i64) -> Vec<LabelledAside> {
+    let Some(first) = first else { return Vec::new() };
+    let tested = |aside: &&Aside| (aside.time_ms, aside.tie) >= (first.time_ms, first.tie);
+    let labelled = |aside: &Aside| {
+        let label = dataset.label(aside.answer, aside.time_ms, now_ms)?;
+        Some(LabelledAside { probability: aside.probability, silent: aside.silent, positive: label.positive })
+    };
+    dataset.asides.iter().filter(tested).filter_map(labelled).collect()
 }
 
 fn why_empty(dataset: &Dataset) -> String {

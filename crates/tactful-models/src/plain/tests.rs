@@ -39,7 +39,7 @@ fn columns_become_answers_actions_times_and_inputs() {
     );
     assert_eq!(dataset.fields.keys().collect::<Vec<_>>(), ["customer.age", "customer.plan", "customer.via"]);
     assert!(dataset.fields["customer.age"].value(0) == 44.0 && dataset.fields["customer.age"].value(1).is_nan());
-    let label = |row: usize| dataset.label(&dataset.rows[row], 0).map(|label| label.positive);
+    let label = |row: usize| dataset.label(dataset.rows[row].answer, 0, 0).map(|label| label.positive);
     assert_eq!((label(0), label(1)), (Some(true), Some(false)), "the answer counts whatever the time is");
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{ActionReport, ChannelReport, Report};
+use super::{ActionReport, ChannelReport, Interval, Report};
 use crate::metrics::Quality;
 
 /// Inputs that are named with their importance or their drift; the card lists all.
@@ -18,6 +18,7 @@ impl fmt::Display for Report {
         self.write_quality(f)?;
         self.write_importance(f)?;
         self.write_drift(f)?;
+        self.write_value(f)?;
         self.write_actions(f)?;
         self.write_channels(f)
     }
@@ -122,6 +123,31 @@ impl Report {
         let more = if drifted.len() > INPUTS_NAMED { ", ..." } else { "" };
         let (count, all) = (drifted.len(), self.inputs.len());
         writeln!(f, "  drift of inputs: {count} of {all} have moved (stability index): {}{more}", named.join(", "))
+    }
+
+    fn write_value(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(value) = &self.policy_value else { return Ok(()) };
+        let line = |name: &str, interval: &Interval| {
+            let Interval { value, low, high, .. } = interval;
+            format!("  {name:<24}  {value:>8.4}  {low:>8.4} to {high:.4}")
+        };
+        writeln!(f, "\n  {:<24}  {:>8}  95 % interval", "acceptance per decision", "mean")?;
+        writeln!(f, "{}", line("as recorded", &value.logged))?;
+        for (name, interval) in [
+            ("this model, IPS", value.ips),
+            ("this model, SNIPS", value.snips),
+            ("gain over it, IPS", value.difference),
+        ] {
+            if let Some(interval) = interval {
+                writeln!(f, "{}", line(name, &interval))?;
+            }
+        }
+        let (measured, rows) = (value.measured, value.effective_rows);
+        writeln!(f, "  on {measured} decisions, {rows:.0} effective; the card says what this assumes")?;
+        for warning in &value.warnings {
+            writeln!(f, "  warning: {warning}")?;
+        }
+        Ok(())
     }
 
     fn write_actions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

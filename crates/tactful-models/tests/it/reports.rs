@@ -172,3 +172,77 @@ fn a_report_from_outside_is_checked_before_it_is_drawn() {
     *bars = vec![bars[0]; 100_000];
     assert!(plots(&long).is_err());
 }
+
+/// Rows of two actions drawn with chance 0.3 and 0.7: one is wanted by those with `x` above 0, the other by
+/// the rest. Returns them with the mean acceptance that the best choice would have had in the last fifth.
+fn explored(rows: usize, seed: u64) -> (Vec<DecisionRow>, f64) {
+    let mut rng = Pcg64::seed_from_u64(seed);
+    let (mut all, mut best) = (Vec::new(), 0.0);
+    for at in 0..rows {
+        let x = rng.gen_range(-1.0..1.0);
+        let accepts = |action: &str| if (action == "up") == (x > 0.0) { 0.5 } else { 0.1 };
+        let (action, chance) = if rng.gen_bool(0.3) { ("up", 0.3) } else { ("down", 0.7) };
+        let accepted = rng.gen_bool(accepts(action));
+        let mut drawn = row(at, action, "", accepted, &[("x", Kind::Number(x))]);
+        drawn.selection_probability = chance;
+        drawn.placement = "home".into();
+        all.push(drawn);
+        best += if at >= rows * 4 / 5 { accepts("up").max(accepts("down")) } else { 0.0 };
+    }
+    (all, best / (rows as f64 / 5.0))
+}
+
+#[test]
+fn the_policy_is_worth_what_it_would_have_got() {
+    let (rows, truth) = explored(10_000, 31);
+    let report = trained(&recipe(""), rows).unwrap().report;
+    let value = report.policy_value.as_ref().unwrap();
+    assert_eq!((value.decisions, value.measured, value.warnings.len()), (2_000, 2_000, 0), "{value:?}");
+    for (name, interval) in [("ips", value.ips.unwrap()), ("snips", value.snips.unwrap())] {
+        // The model hardly errs about who wants what, so that it is about as good as the best choice.
+        assert!(interval.low < truth && truth < interval.high + 0.01, "{name}: {interval:?}, truth {truth}");
+        assert!(interval.high - interval.low < 0.15, "{name}: {interval:?}");
+    }
+    assert!((value.logged.value - 0.3).abs() < 0.04 && value.difference.unwrap().low > 0.1, "{value:?}");
+    assert!((value.mean_weight - 1.0).abs() < 0.1 && (value.agreement - 0.5).abs() < 0.05, "{value:?}");
+    let text = report.to_string();
+    assert!(text.contains("this model, SNIPS") && text.contains("as recorded"), "{text}");
+    assert!(card(&report, &[]).contains("if all these actions were allowed"));
+}
+
+#[test]
+fn without_exploration_no_number_is_given() {
+    let (mut rows, _) = explored(3_000, 32);
+    rows.iter_mut().for_each(|row| row.selection_probability = 1.0);
+    let report = trained(&recipe(""), rows.clone()).unwrap().report;
+    let value = report.policy_value.as_ref().unwrap();
+    assert!(value.ips.is_none() && value.snips.is_none() && value.difference.is_none(), "{value:?}");
+    assert!(value.warnings[0].contains("no overlap"), "{value:?}");
+    assert!(report.to_string().contains("warning: no overlap") && card(&report, &[]).contains("| no overlap |"));
+    for chance in [0.0, f64::NAN, 2.0, -0.5] {
+        rows.iter_mut().for_each(|row| row.selection_probability = chance);
+        assert_eq!(trained(&recipe(""), rows.clone()).unwrap().report.policy_value, None, "{chance}");
+    }
+}
+
+#[test]
+fn silence_counts_and_later_slots_do_not() {
+    let (mut rows, _) = explored(5_000, 33);
+    for at in 0..rows.len() {
+        if at % 10 == 0 {
+            // Half of the silences were certain: no policy could have shown anything.
+            rows[at].action_id = "none".into();
+            rows[at].outcomes.clear();
+            rows[at].selection_probability = if at % 20 == 0 { 1.0 } else { 0.5 };
+        } else if at % 10 == 1 {
+            rows[at].slot = 1;
+        }
+    }
+    let report = trained(&recipe(""), rows).unwrap().report;
+    let value = report.policy_value.unwrap();
+    // The last fifth of the 4,500 rows that are no silence, less the later slots, and the silences since then.
+    assert!((795..=805).contains(&(value.decisions - 100)), "{value:?}");
+    assert!(value.unsupported == 0.0 && value.agreement > 0.45, "{value:?}");
+    let (ips, logged) = (value.ips.unwrap(), value.logged.value);
+    assert!(ips.value > logged && ips.value < 0.5, "a tenth of the decisions earns nothing: {ips:?}");
+}

@@ -5,7 +5,7 @@
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
-use tactful_core::estimate::{Estimate, inverse_propensity};
+use tactful_core::estimate::{Estimate, Logged, inverse_propensity};
 
 use super::data::{ARM_PROBABILITY, Arm, Customer};
 use crate::eval::{Verdict, rounded};
@@ -53,7 +53,12 @@ pub(super) fn evaluate(customers: &[Customer], held_out: &[usize], decided: &Dec
 
 fn value(rows: &[&Customer], arms: impl Iterator<Item = Arm>) -> Estimate {
     let matched = |row: &Customer, arm: Arm| if row.arm == arm { 1.0 } else { 0.0 };
-    inverse_propensity(rows.iter().zip(arms).map(|(row, arm)| (matched(row, arm), ARM_PROBABILITY, row.visited())))
+    let logged = |(row, arm): (&&Customer, Arm)| Logged {
+        target: matched(row, arm),
+        selection: ARM_PROBABILITY,
+        reward: row.visited(),
+    };
+    inverse_propensity(rows.iter().zip(arms).map(logged))
 }
 
 impl Verdict for Result {
