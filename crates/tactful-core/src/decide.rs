@@ -152,7 +152,7 @@ impl Decision {
 #[must_use]
 pub fn decide(ruleset: &Ruleset, view: &CustomerView, request: &Request, now_ms: i64, seed: u64) -> Decision {
     let fields = fields(ruleset, view, request, now_ms);
-    let candidates = candidates::eligible(ruleset, view, request, &fields, now_ms);
+    let candidates = candidates::eligible(ruleset, view.purposes, request, &fields, now_ms);
     let alias = ruleset.alias_for(view.customer);
     let scoring = arbitrate::Scoring::new(ruleset, alias, &fields);
     let selection = selection(ruleset, request);
@@ -179,6 +179,21 @@ pub fn decide(ruleset: &Ruleset, view: &CustomerView, request: &Request, now_ms:
     }
     decision.fields = fields;
     decision
+}
+
+/// What the champion ranks first on recorded fields and purposes: no holdout, no exploration, no reasons. For
+/// comparing models on recorded decisions.
+#[must_use]
+pub fn greedy(
+    ruleset: &Ruleset,
+    fields: &[f32],
+    purposes: u64,
+    request: &Request,
+    now_ms: i64,
+) -> Vec<PlacementDecision> {
+    let candidates = candidates::eligible(ruleset, purposes, request, fields, now_ms);
+    let scoring = arbitrate::Scoring::new(ruleset, Alias::Champion, fields);
+    select::best(ruleset, &rank::rank(&scoring, &candidates, request, None), request)
 }
 
 /// How the actions of this customer are selected.

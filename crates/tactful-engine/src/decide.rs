@@ -4,19 +4,20 @@
 mod record;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metrics::counter;
-use tactful_core::decide::{Basis, ContextValue, Decision, Request, RequestText, Shown, decide};
+use tactful_core::decide::{Basis, ContextValue, Decision, Explain, Request, RequestText, Shown, decide};
 use tactful_core::layout::FieldKind;
 use tactful_core::limits::{COUNT_MAX, FIELDS_MAX, ID_BYTES_MAX, PLACEMENTS_MAX, SLOTS_MAX};
-use tactful_core::ruleset::PlacementIx;
+use tactful_core::ruleset::{Alias, PlacementIx};
 use tactful_core::state::{CustomerView, Value};
 use tactful_proto::storage::OutcomeToken;
 
 use crate::clock::now_ms;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::shadow::Shadowed;
 use crate::slot::Current;
 use crate::store::Seen;
 
@@ -111,7 +112,11 @@ impl Engine {
             self.store.view(&ruleset.schema, subject_id, now_ms)
         };
         let seed = self.tokens.next_seed();
+        let started = ruleset.canary.as_ref().map(|_| Instant::now());
         let mut decision = decide(&ruleset, &view, request, now_ms, seed);
+        if let (Some(canary), Some(started)) = (&ruleset.canary, started) {
+            canary.decided(&decision, started.elapsed());
+        }
         // What was not looked at is not unknown.
         decision.cold_start &= !command.non_personal;
         let mut decided = Decided {
@@ -129,7 +134,7 @@ impl Engine {
         if command.live {
             decided.id = self.tokens.decision_id(subject_id, now_ms);
             decided.tokens = self.seal(subject_id, &decided);
-            if !self.record(&decided, &view, command, seed) {
+            if !self.record(&decided, view, request, command, seed) {
                 decided.degraded.push("UNLOGGED");
             }
             count(&decided);
@@ -139,12 +144,37 @@ impl Engine {
 
     /// Queues the record of a decision. False if it is unlogged: the queue is full, or the request is
     /// too long for an entry of the log.
-    fn record(&self, decided: &Decided, view: &CustomerView, command: &DecideCommand<'_>, seed: u64) -> bool {
+    fn record(
+        &self,
+        decided: &Decided,
+        view: CustomerView,
+        request: &Request,
+        command: &DecideCommand<'_>,
+        seed: u64,
+    ) -> bool {
         if command.encoded.len() > REQUEST_BYTES_MAX {
             self.recorder.leave_out();
             return false;
         }
-        self.recorder.record(command.text.subject_id, record::encode(decided, view, command, seed))
+        let subject_id = command.text.subject_id;
+        let record = record::encode(decided, &view, command, seed);
+        if decided.ruleset.shadow.is_none() {
+            return self.recorder.record(subject_id, record);
+        }
+        let shadowed = Shadowed {
+            current: Arc::clone(&decided.ruleset),
+            view,
+            request: Request { explain: Explain::None, ..request.clone() },
+            now_ms: decided.now_ms,
+            seed,
+            placements: decided.decision.placements.clone(),
+            partition: self.recorder.partition(subject_id),
+            record,
+        };
+        match self.shadows.hand_over(shadowed) {
+            Ok(()) => true,
+            Err(record) => self.recorder.record(subject_id, record),
+        }
     }
 
     /// What is missing right now.
@@ -164,7 +194,8 @@ impl Engine {
 
     fn seal(&self, subject_id: &str, decided: &Decided) -> Vec<String> {
         let mut sealer = self.tokens.sealer(subject_id);
-        let mut rest = OutcomeToken { decision_id: decided.id.clone(), ..OutcomeToken::default() };
+        let challenger = decided.decision.alias == Alias::Challenger;
+        let mut rest = OutcomeToken { decision_id: decided.id.clone(), challenger, ..OutcomeToken::default() };
         let mut tokens = Vec::with_capacity(decided.shown().count());
         for (placement, shown) in decided.shown() {
             rest.selection_probability = shown.selection_probability;

@@ -29,6 +29,7 @@ use crate::housekeeper::Housekeeper;
 use crate::options::Options;
 use crate::recorder::Recorder;
 use crate::replies::Replies;
+use crate::shadow::Shadows;
 use crate::slot::Slot;
 use crate::snapshot;
 use crate::store::Store;
@@ -46,6 +47,7 @@ pub struct Engine {
     pub(crate) store: Arc<Store>,
     pub(crate) slot: Arc<Slot>,
     pub(crate) recorder: Recorder,
+    pub(crate) shadows: Shadows,
     pub(crate) replies: Arc<Replies>,
     pub(crate) tokens: Tokens,
     runtime: Handle,
@@ -158,6 +160,7 @@ impl Engine {
             log,
             store,
             slot,
+            shadows: shadows(&recorder),
             recorder,
             replies,
             tokens,
@@ -177,6 +180,7 @@ impl Engine {
             tasks: Mutex::new(tasks),
         });
         engine.keep_house(options);
+        engine.watch_canaries();
         engine.settle_if_new().await;
         Ok(engine)
     }
@@ -291,6 +295,7 @@ impl Engine {
     async fn recorded(&self) -> Result<(), Error> {
         // A captured form is queued before its place in the log counts as applied.
         self.applied_all().await?;
+        self.shadows.flush().await;
         self.recorder.flush().await;
         Ok(())
     }
@@ -367,6 +372,10 @@ impl Engine {
     /// Stops: the appliers where they are, the recorder once its queue is in the log, all of it
     /// within a bound. Decisions made afterwards are unlogged.
     pub async fn close(&self, within: Duration) {
+        // What a shadow still looks at goes to the recorder before that one stops.
+        if tokio::time::timeout(within, self.shadows.flush()).await.is_err() {
+            tracing::warn!("stopped before a shadow had seen everything");
+        }
         self.closing.send_replace(true);
         let mut running = self.take_tasks();
         if tokio::time::timeout(within, ended(&mut running)).await.is_err() {
@@ -413,6 +422,13 @@ impl Found {
         let erased = Erased::of(log, options, &tombstone_key).await?;
         Ok(Self { start_tails, control, start, node, tokens, tombstone_key, erased })
     }
+}
+
+/// The queue of shadows, with its task before the recorder's. The task ends with the engine's last end of the queue.
+fn shadows(recorder: &Recorder) -> Shadows {
+    let (shadows, task) = Shadows::new(recorder.queue());
+    tokio::spawn(task.run());
+    shadows
 }
 
 /// How many snapshots are loaded at once.

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use prost_types::Timestamp;
+use tactful_core::ruleset::NO_ACTION;
 use tactful_log::{Log, Partition};
 use tactful_proto::storage::record::Body;
-use tactful_proto::storage::{ChosenBody, DecisionBody, LayoutField, LayoutUsed, OutcomeBody, Record};
+use tactful_proto::storage::{ChosenBody, DecisionBody, LayoutField, LayoutUsed, OutcomeBody, Record, ShadowBody};
 use tactful_proto::v1;
 use tactful_proto::v1::value::Kind;
 use tokio::sync::mpsc;
@@ -26,8 +27,7 @@ const ROWS_MAX: usize = 32;
 
 /// Sends the rows of all decisions made in `start_ms..end_ms`, partition by partition in log order: those
 /// that are archived from the archive, if this directory is the log's, the others from the log.
-/// Ends early without error if the receiver is gone. Memory: the outcomes of one partition, the hashes of its
-/// message ids, and one segment of the archive.
+/// Ends early without error if the receiver is gone. Memory: as [`visit`].
 ///
 /// # Errors
 /// If the log or the archive fails or holds something that cannot be read, and [`Error::ArchiveAbsent`] if what
@@ -35,41 +35,62 @@ const ROWS_MAX: usize = 32;
 pub async fn export(
     log: Arc<dyn Log>,
     archive: Option<PathBuf>,
-    (start_ms, end_ms): (i64, i64),
+    range: (i64, i64),
     rows: mpsc::Sender<Vec<v1::DecisionRow>>,
 ) -> Result<(), Error> {
-    let layouts = control::read(log.as_ref()).await?.layouts;
-    let tombstones = erasures::of_log(log.as_ref()).await?;
+    let mut pages = Pages { rows, page: Vec::with_capacity(ROWS_MAX) };
+    visit(log.as_ref(), archive, range, &mut pages).await
+}
+
+/// A decision with its outcomes, in the order of their times.
+pub(crate) struct Joined {
+    pub(crate) subject_id: String,
+    pub(crate) decision: DecisionBody,
+    pub(crate) outcomes: Vec<OutcomeBody>,
+}
+
+/// Who looks at all decisions.
+pub(crate) trait Visitor: Send {
+    /// Takes the next decision; false if no more are wanted.
+    fn take(&mut self, joined: Joined, layouts: &[LayoutUsed]) -> impl Future<Output = bool> + Send;
+
+    /// Is told that a partition ends here; false if no more are wanted.
+    fn end_partition(&mut self) -> impl Future<Output = bool> + Send;
+}
+
+/// Shows all decisions made in `start_ms..end_ms` with their outcomes, partition by partition in log order. Memory:
+/// the outcomes of one partition, the hashes of its message ids, and one segment of the archive.
+///
+/// # Errors
+/// As [`export`].
+pub(crate) async fn visit(
+    log: &dyn Log,
+    archive: Option<PathBuf>,
+    range: (i64, i64),
+    visitor: &mut impl Visitor,
+) -> Result<(), Error> {
+    let layouts = control::read(log).await?.layouts;
+    let tombstones = erasures::of_log(log).await?;
     let archive = match archive {
-        Some(directory) => Archive::find(log.as_ref(), &directory).await?,
+        Some(directory) => Archive::find(log, &directory).await?,
         None => None,
     };
     for partition in 0..log.partitions() {
         let tail = log.tail(Partition::Data(partition)).await?;
-        let mut exporter = Exporter {
-            partition,
-            layouts: &layouts,
-            tombstones: &tombstones,
-            outcomes: HashMap::new(),
-            seen: HashSet::new(),
-            range: (start_ms, end_ms),
-            rows: &rows,
-            page: Vec::with_capacity(ROWS_MAX),
-        };
-        let mut scan = Scan::new(log.as_ref(), archive.as_ref(), partition, tail).await?;
+        let mut joiner = Joiner { tombstones: &tombstones, outcomes: HashMap::new(), seen: HashSet::new(), range };
+        let mut scan = Scan::new(log, archive.as_ref(), partition, tail).await?;
         while let Some(records) = scan.next().await? {
-            records.into_iter().for_each(|record| exporter.collect(record));
+            records.into_iter().for_each(|record| joiner.collect(record));
         }
-        let mut scan = Scan::new(log.as_ref(), archive.as_ref(), partition, tail).await?;
+        let mut scan = Scan::new(log, archive.as_ref(), partition, tail).await?;
         while let Some(records) = scan.next().await? {
-            for record in records {
-                exporter.emit(record);
-                if exporter.page.len() >= ROWS_MAX && !exporter.flush().await {
+            for joined in records.into_iter().filter_map(|record| joiner.join(record)).collect::<Vec<_>>() {
+                if !visitor.take(joined, &layouts).await {
                     return Ok(());
                 }
             }
         }
-        if !exporter.flush().await {
+        if !visitor.end_partition().await {
             return Ok(());
         }
     }
@@ -79,20 +100,17 @@ pub async fn export(
 /// Outcomes by whether the decision was external, its subject, and its id.
 type Outcomes = HashMap<(bool, String, String), Vec<OutcomeBody>>;
 
-struct Exporter<'a> {
-    partition: u16,
-    layouts: &'a [LayoutUsed],
+/// Brings the decisions of one partition together with their outcomes.
+struct Joiner<'a> {
     /// Who was erased: nothing of them is told, though it may not be gone yet.
     tombstones: &'a Tombstones,
     outcomes: Outcomes,
     /// Message hashes met so far.
     seen: HashSet<u64>,
     range: (i64, i64),
-    rows: &'a mpsc::Sender<Vec<v1::DecisionRow>>,
-    page: Vec<v1::DecisionRow>,
 }
 
-impl Exporter<'_> {
+impl Joiner<'_> {
     /// Whether a message is met for the first time: a retried one takes effect once, as in the fold.
     fn is_first(&mut self, message_hash: u64) -> bool {
         message_hash == 0 || self.seen.insert(message_hash)
@@ -107,46 +125,69 @@ impl Exporter<'_> {
         }
     }
 
-    fn emit(&mut self, record: Record) {
-        let Some(Body::Decision(decision)) = record.body else { return };
+    fn join(&mut self, record: Record) -> Option<Joined> {
+        let Some(Body::Decision(decision)) = record.body else { return None };
         let is_erased = self.tombstones.bar(&record.subject_id, decision.decided_ms);
         if is_erased
             || !(self.range.0..self.range.1).contains(&decision.decided_ms)
             || !self.is_first(record.message_hash)
         {
-            return;
+            return None;
         }
-        let features = self.features(&decision);
         let key = (decision.external, record.subject_id, decision.decision_id.clone());
-        let mut reports = self.outcomes.remove(&key).unwrap_or_default();
-        reports.sort_by_key(|outcome| (outcome.occurred_ms, outcome.r#type));
-        let subject_id = key.1;
-        self.page.extend(decision.chosen.iter().map(|chosen| v1::DecisionRow {
+        let mut outcomes = self.outcomes.remove(&key).unwrap_or_default();
+        outcomes.sort_by_key(|outcome| (outcome.occurred_ms, outcome.r#type));
+        Some(Joined { subject_id: key.1, decision, outcomes })
+    }
+}
+
+/// Rows on their way to whoever exports them.
+struct Pages {
+    rows: mpsc::Sender<Vec<v1::DecisionRow>>,
+    page: Vec<v1::DecisionRow>,
+}
+
+impl Visitor for Pages {
+    async fn take(&mut self, joined: Joined, layouts: &[LayoutUsed]) -> bool {
+        let Joined { subject_id, decision, outcomes } = joined;
+        let features = features(&decision, layouts);
+        self.page.extend(decision.chosen.iter().enumerate().map(|(at, chosen)| v1::DecisionRow {
             features: features.clone(),
-            outcomes: outcomes_of(&decision, chosen, &reports),
-            ..row(&subject_id, &decision, chosen)
+            outcomes: outcomes_of(&decision, chosen, &outcomes),
+            ..row(&subject_id, &decision, (at, chosen))
         }));
+        self.page.len() < ROWS_MAX || self.flush().await
     }
 
+    async fn end_partition(&mut self) -> bool {
+        self.flush().await
+    }
+}
+
+impl Pages {
     /// Hands over the rows so far; false if nobody takes them any more.
     async fn flush(&mut self) -> bool {
         let page = std::mem::replace(&mut self.page, Vec::with_capacity(ROWS_MAX));
         page.is_empty() || self.rows.send(page).await.is_ok()
     }
+}
 
-    fn features(&self, decision: &DecisionBody) -> std::collections::BTreeMap<String, v1::Value> {
-        let Some(layout) = self.layouts.iter().find(|layout| layout.hash == decision.layout) else {
-            tracing::warn!(partition = self.partition, "a decision names a field layout that the log does not hold");
-            return std::collections::BTreeMap::new();
-        };
-        let values = layout.fields.iter().zip(bytes_to_floats(&decision.fields));
-        values.filter_map(|(field, value)| Some((field.name.clone(), wire_value(field, value)?))).collect()
-    }
+fn features(decision: &DecisionBody, layouts: &[LayoutUsed]) -> std::collections::BTreeMap<String, v1::Value> {
+    let Some(layout) = layouts.iter().find(|layout| layout.hash == decision.layout) else {
+        tracing::warn!("a decision names a field layout that the log does not hold");
+        return std::collections::BTreeMap::new();
+    };
+    let values = layout.fields.iter().zip(bytes_to_floats(&decision.fields));
+    values.filter_map(|(field, value)| Some((field.name.clone(), wire_value(field, value)?))).collect()
 }
 
 /// One slot of a decision, without what the record of other messages adds.
-fn row(subject_id: &str, decision: &DecisionBody, chosen: &ChosenBody) -> v1::DecisionRow {
+fn row(subject_id: &str, decision: &DecisionBody, (at, chosen): (usize, &ChosenBody)) -> v1::DecisionRow {
+    let shadow = decision.shadow.clone().unwrap_or_default();
     v1::DecisionRow {
+        shadow_acceptance_probability: shadow_acceptance(&shadow, decision, at),
+        shadow_action_id: shadow_action(&shadow, chosen),
+        shadow_model_version: shadow.model_version,
         decision_id: decision.decision_id.clone(),
         decision_time: Some(timestamp(decision.decided_ms)),
         subject_id: subject_id.into(),
@@ -164,6 +205,23 @@ fn row(subject_id: &str, decision: &DecisionBody, chosen: &ChosenBody) -> v1::De
         group: chosen.group.clone(),
         ..v1::DecisionRow::default()
     }
+}
+
+/// What the shadow says of a slot's action: it has a number for each action that was shown, and none for silence.
+fn shadow_acceptance(shadow: &ShadowBody, decision: &DecisionBody, at: usize) -> f32 {
+    let is_action = |chosen: &ChosenBody| chosen.action_id != NO_ACTION;
+    let before = decision.chosen[..at].iter().filter(|chosen| is_action(chosen)).count();
+    let own = shadow.shown.get(before).filter(|_| is_action(&decision.chosen[at]));
+    own.copied().unwrap_or_default()
+}
+
+/// What the shadow would have shown first in the placement of a slot.
+fn shadow_action(shadow: &ShadowBody, chosen: &ChosenBody) -> String {
+    if shadow.model_version.is_empty() {
+        return String::new();
+    }
+    let first = shadow.chosen.iter().find(|choice| choice.placement == chosen.placement && choice.slot == 0);
+    first.map_or_else(|| NO_ACTION.to_owned(), |choice| choice.action_id.clone())
 }
 
 /// The outcomes of one slot: of its action in its placement, or of the decision if it was external.

@@ -294,6 +294,9 @@ impl Intake<'_> {
                 "is not a token of this server for this subject: return it unchanged, with the same subject_id";
             return Err(refusal("TOKEN_INVALID", "outcome_token", message));
         };
+        if let Some(canary) = &self.engine.slot.load().canary {
+            canary.answered(token.challenger, base.r#type());
+        }
         let placement = self.ruleset.placement(&token.placement).map(|index| &self.ruleset.placements[index]);
         Ok(OutcomeBody {
             decision_id: token.decision_id,

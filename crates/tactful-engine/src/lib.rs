@@ -6,9 +6,11 @@
 mod applier;
 mod apply;
 pub mod archive;
+mod canary;
 mod capture;
 pub mod catalog;
 mod clock;
+mod compare;
 mod consent;
 mod context;
 mod control;
@@ -40,6 +42,7 @@ mod recorder;
 mod registry;
 mod replies;
 mod rows;
+mod shadow;
 mod slot;
 mod snapshot;
 mod store;
@@ -49,6 +52,7 @@ mod trial;
 mod trims;
 
 pub use apply::{AppliedCatalog, CatalogInUse};
+pub use compare::{CompareCommand, Compared};
 pub use context::{ConsentLine, CustomerContext, FeatureLine, TimelineEntry};
 pub use decide::{DecideCommand, Decided};
 pub use engine::{Digests, Engine, Readiness};
@@ -62,6 +66,8 @@ pub use pieces::Pieces;
 pub use registry::{ModelInUse, Move, Reference, Version};
 pub use rows::Rows;
 pub use slot::Current;
-pub use tactful_models::ARTIFACT_BYTES_MAX;
 pub use tactful_models::artifact::{Lineage, Loaded};
+pub use tactful_models::{
+    ARTIFACT_BYTES_MAX, ForeignRow, Format, ImportOptions, Interval, PolicyValue, Quality, RewardRule,
+};
 pub use trial::Trial;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tactful_core::layout::nearest;
 use tactful_core::ruleset::Alias;
 use tactful_core::score::{Bank, Scope};
+use tactful_models::ImportOptions;
 use tactful_models::artifact::Loaded;
 use tactful_proto::storage::control_record::Body;
 use tactful_proto::storage::{AliasMoved, ModelPushed, MoveCause};
@@ -77,7 +78,7 @@ pub struct MoveCommand {
     pub cause: MoveCause,
     /// Why; may be empty.
     pub note: String,
-    /// sha256 of the champion that it follows, for those who must not undo what others did.
+    /// sha256 of what stands behind the alias before, for those who must not undo what others did.
     pub follows: Option<[u8; 32]>,
 }
 
@@ -117,6 +118,16 @@ impl Engine {
         Ok(Pushed { reference, known: true, ..checked })
     }
 
+    /// Makes an artifact of a model of another library.
+    ///
+    /// # Errors
+    /// [`Error::Model`] with what cannot be represented, or was not reproduced.
+    pub async fn import_model(&self, foreign: Bytes, options: ImportOptions) -> Result<Bytes, Error> {
+        let importing = tokio::task::spawn_blocking(move || tactful_models::import(&foreign, &options));
+        let imported = importing.await.map_err(|_| Error::Closed)?;
+        Ok(imported.map_err(|error| Error::Model(error.to_string()))?.artifact.into())
+    }
+
     /// Checks an artifact and registers it as the next version of its name; the same bytes keep their number.
     ///
     /// # Errors
@@ -148,11 +159,14 @@ impl Engine {
     /// alias stays.
     pub async fn move_alias(&self, command: &MoveCommand) -> Result<Moved, Error> {
         self.change_alias(|control| {
-            let champion = control.registry.in_use(Alias::Champion).map(|champion| champion.sha256);
-            if command.follows.is_some() && command.follows != champion {
+            let now = control.registry.in_use(command.alias).map(|in_use| in_use.sha256);
+            if command.follows.is_some() && command.follows != now {
                 return Err(Error::Busy);
             }
-            if command.alias == Alias::Challenger && control.registry.in_use(Alias::Champion).is_none() {
+            if command.alias == Alias::Challenger
+                && command.to.is_some()
+                && control.registry.in_use(Alias::Champion).is_none()
+            {
                 return Err(Error::field("alias", "there is no champion to challenge: promote a version first"));
             }
             Ok(body(command, false))

@@ -63,12 +63,16 @@ impl Recorder {
 
     /// Queues an encoded record. False if the queue is full: the decision is then unlogged.
     pub(crate) fn record(&self, subject_id: &str, record: Vec<u8>) -> bool {
-        let partition = Partition::Data(hash::partition(subject_id, self.partitions));
-        let queued = self.queue.try_send(Queued::Record(partition, record.into())).is_ok();
+        let queued = self.queue.try_send(Queued::Record(self.partition(subject_id), record.into())).is_ok();
         if !queued {
             self.state.count_unlogged(1);
         }
         queued
+    }
+
+    /// Where records of a subject go.
+    pub(crate) fn partition(&self, subject_id: &str) -> Partition {
+        Partition::Data(hash::partition(subject_id, self.partitions))
     }
 
     /// Counts a decision that is served without a record.

@@ -13,6 +13,7 @@ use tactful_core::score::Bank;
 use tactful_log::Log;
 use tactful_models::artifact::{self, Loaded};
 
+use crate::canary::Canary;
 use crate::catalog::Written;
 use crate::control::CatalogEntry;
 use crate::error::Error;
@@ -34,6 +35,9 @@ pub(crate) struct Slot {
     pub(crate) latency_max: Duration,
 }
 
+/// Models that are ready to be put in place.
+type Ready = BTreeMap<Alias, (Arc<Bank>, ModelInUse)>;
+
 /// A model compiled for a catalogue.
 struct Compiled {
     sha256: [u8; 32],
@@ -47,6 +51,8 @@ pub struct Current {
     ruleset: Ruleset,
     /// The same with the shadow as champion, if there is one.
     pub(crate) shadow: Option<Ruleset>,
+    /// What is counted of the challenger, if there is one.
+    pub(crate) canary: Option<Arc<Canary>>,
     /// Pieces of messages.
     pub pieces: Pieces,
     /// The catalogue of the ruleset.
@@ -61,14 +67,19 @@ pub(crate) struct InUse {
 }
 
 impl Current {
-    fn new(ruleset: &Ruleset, mut banks: BTreeMap<Alias, (Arc<Bank>, f64)>, catalog: Arc<InUse>) -> Self {
-        let mut take = |alias| banks.remove(&alias);
-        let champion = take(Alias::Champion).map(|(bank, _)| bank);
-        let challenger = take(Alias::Challenger).map(|(bank, share)| Challenger { bank, share });
-        let shadow = take(Alias::Shadow).map(|(bank, _)| Models { champion: Some(bank), challenger: None });
+    /// What was counted of a challenger goes on as long as it is the same one.
+    fn new(ruleset: &Ruleset, mut ready: Ready, catalog: Arc<InUse>, counted: Option<Arc<Canary>>) -> Self {
+        let champion = ready.remove(&Alias::Champion).map(|(bank, _)| bank);
+        let shadow = ready.remove(&Alias::Shadow).map(|(bank, _)| Models { champion: Some(bank), challenger: None });
+        let (mut challenger, mut canary) = (None, None);
+        if let Some((bank, in_use)) = ready.remove(&Alias::Challenger) {
+            let known = counted.filter(|counted| counted.sha256 == in_use.sha256);
+            canary = Some(known.unwrap_or_else(|| Arc::new(Canary::new(in_use.sha256))));
+            challenger = Some(Challenger { bank, share: in_use.share });
+        }
         let shadow = shadow.map(|models| ruleset.with_models(models));
         let ruleset = ruleset.with_models(Models { champion, challenger });
-        Self { pieces: Pieces::new(&ruleset), ruleset, shadow, catalog }
+        Self { pieces: Pieces::new(&ruleset), ruleset, shadow, canary, catalog }
     }
 
     /// Whether a model stands behind an alias.
@@ -93,7 +104,7 @@ impl Slot {
         registry: &Registry,
         options: &Options,
     ) -> Result<Self, Error> {
-        let current = Current::new(&catalog.written.ruleset.clone(), BTreeMap::new(), Arc::new(catalog));
+        let current = Current::new(&catalog.written.ruleset.clone(), Ready::new(), Arc::new(catalog), None);
         let slot = Self {
             current: ArcSwap::from_pointee(current),
             retired: Mutex::default(),
@@ -118,7 +129,8 @@ impl Slot {
     pub(crate) async fn switch_models(&self, log: &dyn Log, registry: &Registry) -> Result<(), Error> {
         let current = self.load_full();
         let banks = self.banks_for(log, &current, registry).await?;
-        self.swap(Current::new(&current, banks, Arc::clone(&current.catalog)));
+        let counted = current.canary.clone();
+        self.swap(Current::new(&current, banks, Arc::clone(&current.catalog), counted));
         Ok(())
     }
 
@@ -128,7 +140,8 @@ impl Slot {
         let banks = self.banks_for(log, &ruleset, registry).await?;
         counter!("tactful_catalog_swap_total", "result" => "applied").increment(1);
         tracing::info!(version = format!("{:016x}", ruleset.catalog_hash()), "a catalogue came into use");
-        self.swap(Current::new(&ruleset, banks, Arc::new(catalog)));
+        let counted = self.load().canary.clone();
+        self.swap(Current::new(&ruleset, banks, Arc::new(catalog), counted));
         Ok(())
     }
 
@@ -144,23 +157,18 @@ impl Slot {
 
     /// The models in use, compiled for a catalogue. One that cannot be had or does not fit is left out loudly; of
     /// the champion the one that decides now stays if it can.
-    async fn banks_for(
-        &self,
-        log: &dyn Log,
-        ruleset: &Ruleset,
-        registry: &Registry,
-    ) -> Result<BTreeMap<Alias, (Arc<Bank>, f64)>, Error> {
-        let mut banks = BTreeMap::new();
+    async fn banks_for(&self, log: &dyn Log, ruleset: &Ruleset, registry: &Registry) -> Result<Ready, Error> {
+        let mut banks = Ready::new();
         for (alias, in_use) in registry.all_in_use() {
             match self.bank_for(log, ruleset, in_use).await {
                 Ok(bank) => {
-                    banks.insert(*alias, (bank, in_use.share));
+                    banks.insert(*alias, (bank, in_use.clone()));
                 }
                 Err(Error::Model(reason)) => {
                     refused();
                     let (alias, name) = (alias.name(), &in_use.reference.name);
                     tracing::error!(name, alias, reason, "a model in use cannot be used with this catalogue");
-                    banks.extend(self.stays(ruleset, alias).map(|bank| (Alias::Champion, (bank, 1.0))));
+                    banks.extend(self.stays(ruleset, alias).map(|bank| (Alias::Champion, (bank, in_use.clone()))));
                 }
                 Err(error) => return Err(error),
             }

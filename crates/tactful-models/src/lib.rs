@@ -8,6 +8,7 @@
 
 pub mod artifact;
 mod card;
+mod compare;
 mod dataset;
 mod error;
 mod fit;
@@ -26,6 +27,7 @@ mod train;
 
 pub use artifact::ARTIFACT_BYTES_MAX;
 pub use card::{PlotLink, card};
+pub use compare::{Comparer, Comparison, Side, TwoChoices};
 pub use dataset::Dataset;
 pub use error::Error;
 pub use import::{ForeignRow, Format, IMPORT_BYTES_MAX, IMPORT_TOLERANCE, ImportOptions, Imported, import};

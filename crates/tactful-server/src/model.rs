@@ -1,5 +1,6 @@
 //! ModelService.
 
+mod comparison;
 mod convert;
 mod upload;
 
@@ -19,6 +20,8 @@ use crate::status;
 
 /// Models that are pushed at the same time: each may take [`tactful_engine::ARTIFACT_BYTES_MAX`] bytes.
 const PUSHES_MAX: usize = 2;
+/// Comparisons at the same time: each reads the record and keeps thousands of decisions.
+const COMPARISONS_MAX: usize = 1;
 /// Share of the customers of a challenger for whom none is said.
 const SHARE_DEFAULT: f64 = 0.1;
 
@@ -26,11 +29,13 @@ const SHARE_DEFAULT: f64 = 0.1;
 pub(crate) struct Models {
     engine: Arc<Engine>,
     pushes: Arc<Semaphore>,
+    comparisons: Arc<Semaphore>,
 }
 
 impl Models {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, pushes: Arc::new(Semaphore::new(PUSHES_MAX)) }
+        let (pushes, comparisons) = (Semaphore::new(PUSHES_MAX), Semaphore::new(COMPARISONS_MAX));
+        Self { engine, pushes: Arc::new(pushes), comparisons: Arc::new(comparisons) }
     }
 
     /// Runs work in a task of its own: once begun it ends as a whole, even if the caller gives up on it.
@@ -49,13 +54,18 @@ impl ModelService for Models {
         Deadline::check(&request)?;
         let place = Arc::clone(&self.pushes).try_acquire_owned();
         let _place = place.map_err(|_| status::overloaded("models are pushed at this moment"))?;
-        let upload::Upload { header, bytes } = upload::receive(request.into_inner()).await?;
+        let upload::Upload { mut header, bytes } = upload::receive(request.into_inner()).await?;
+        let foreign = header.foreign.take().map(convert::import_options).transpose()?;
         let pushed = self
             .whole(move |engine| async move {
+                let artifact = match foreign {
+                    None => bytes,
+                    Some(options) => engine.import_model(bytes, options).await?,
+                };
                 if header.dry_run {
-                    engine.validate_model(bytes).await
+                    engine.validate_model(artifact).await
                 } else {
-                    engine.push_model(bytes, &header.note).await
+                    engine.push_model(artifact, &header.note).await
                 }
             })
             .await?;
@@ -130,6 +140,19 @@ impl ModelService for Models {
         let moved = self.whole(move |engine| async move { engine.set_traffic(share, &note).await }).await?;
         let (version, ruleset_version) = answer(&moved);
         Ok(Response::new(v1::SetTrafficResponse { version, ruleset_version }))
+    }
+
+    async fn compare(&self, request: Request<v1::CompareRequest>) -> Result<Response<v1::CompareResponse>, Status> {
+        Deadline::check(&request)?;
+        let place = Arc::clone(&self.comparisons).try_acquire_owned();
+        let _place = place.map_err(|_| status::overloaded("models are compared at this moment"))?;
+        let request = request.into_inner();
+        let command = comparison::command(&self.engine, &request)?;
+        let (first, second) = (command.first.clone(), command.second.clone());
+        let compared = self.whole(move |engine| async move { engine.compare_models(command).await }).await?;
+        let list = self.engine.models();
+        let (first, second) = (convert::named(&list, &first), convert::named(&list, &second));
+        Ok(Response::new(convert::comparison(first, second, &compared)))
     }
 
     async fn rollback(&self, request: Request<v1::RollbackRequest>) -> Result<Response<v1::RollbackResponse>, Status> {

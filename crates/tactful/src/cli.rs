@@ -14,7 +14,7 @@ pub(crate) use args::{
 };
 pub(crate) use import::{ImportArgs, ImportFormat};
 pub(crate) use registry::{
-    AliasName, CanaryArgs, ListArgs, PromoteArgs, PushArgs, RollbackArgs, ShadowArgs, VersionName,
+    AliasName, CanaryArgs, CompareArgs, ListArgs, PromoteArgs, PushArgs, RollbackArgs, ShadowArgs, VersionName,
 };
 pub(crate) use value::Assignment;
 
@@ -149,6 +149,9 @@ pub(crate) enum ModelCommand {
     /// Let a version decide for a share of the customers
     #[command(after_help = registry::CANARY_EXAMPLES)]
     Canary(CanaryArgs),
+    /// Compare two versions on recorded decisions
+    #[command(after_help = registry::COMPARE_EXAMPLES)]
+    Compare(CompareArgs),
     /// Make the champion of before the champion again
     #[command(after_help = registry::ROLLBACK_EXAMPLES)]
     Rollback(RollbackArgs),
@@ -223,9 +226,9 @@ mod tests {
             }
         }
         assert_eq!(
-            leaves, 29,
+            leaves, 30,
             "demo, serve, decide, ingest, context, link, unlink, consent, fact, check, apply, diff, train, import, report, show, push, \
-             list, promote, shadow, canary, rollback, decisions, list, retry, export, erase, receipt, verify"
+             list, promote, shadow, canary, compare, rollback, decisions, list, retry, export, erase, receipt, verify"
         );
     }
 

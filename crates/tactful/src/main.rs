@@ -48,6 +48,7 @@ fn dispatch(global: &Global, command: Command) -> Result<ExitCode> {
         Command::Model(ModelCommand::Promote(args)) => block_on(client::registry::promote(global, &args)),
         Command::Model(ModelCommand::Shadow(args)) => block_on(client::registry::shadow(global, &args)),
         Command::Model(ModelCommand::Canary(args)) => block_on(client::registry::canary(global, &args)),
+        Command::Model(ModelCommand::Compare(args)) => block_on(client::registry::compare(global, &args)),
         Command::Model(ModelCommand::Rollback(args)) => block_on(client::registry::rollback(global, &args)),
         Command::Catalog(CatalogCommand::Check(args)) => catalog::check(global, &args),
         Command::Catalog(CatalogCommand::Apply(args)) => block_on(client::catalog::apply(global, &args)),

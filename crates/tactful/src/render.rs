@@ -2,6 +2,7 @@
 //! both forms. It formats; it neither asks a server nor prints.
 
 pub(crate) mod catalog;
+pub(crate) mod compare;
 pub(crate) mod context;
 pub(crate) mod decision;
 pub(crate) mod import;

@@ -2,7 +2,6 @@
 
 use super::Request;
 use crate::ruleset::{ActionIx, Ruleset, WORD};
-use crate::state::CustomerView;
 
 /// The actions that passed everything but scoring.
 pub(super) struct Candidates {
@@ -13,16 +12,10 @@ pub(super) struct Candidates {
 }
 
 /// Everything before scoring. A word operation for 64 actions a stage.
-pub(super) fn eligible(
-    ruleset: &Ruleset,
-    view: &CustomerView,
-    request: &Request,
-    fields: &[f32],
-    now_ms: i64,
-) -> Candidates {
+pub(super) fn eligible(ruleset: &Ruleset, purposes: u64, request: &Request, fields: &[f32], now_ms: i64) -> Candidates {
     let mut passed = listed(ruleset, request);
     for (purpose, mask) in ruleset.purpose_masks.iter().enumerate() {
-        if view.purposes & (1 << purpose) == 0 {
+        if purposes & (1 << purpose) == 0 {
             passed.iter_mut().zip(mask).for_each(|(word, needs)| *word &= !needs);
         }
     }

@@ -102,7 +102,8 @@ impl PolicyValue {
         Some(value)
     }
 
-    fn measure(rows: &[Logged]) -> Option<Self> {
+    /// Measures a policy on recorded decisions; none without any that has a selection probability.
+    pub(crate) fn measure(rows: &[Logged]) -> Option<Self> {
         let all = || rows.iter().copied();
         let overlap = Overlap::of(all());
         let recorded = inverse_propensity(all().map(|row| Logged { target: row.selection, ..row }));

@@ -2,7 +2,10 @@
 
 use tactful_core::ruleset::Alias;
 use tactful_core::score::{ModelKind, Scope};
-use tactful_engine::{Lineage, Loaded, ModelList, Move, Pushed, Reference, Version};
+use tactful_engine::{
+    Compared, ForeignRow, Format, ImportOptions, Interval, Lineage, Loaded, ModelList, Move, PolicyValue, Pushed,
+    Quality, Reference, Version,
+};
 use tactful_proto::storage::MoveCause;
 use tactful_proto::v1;
 use tonic::Status;
@@ -13,6 +16,7 @@ use crate::status;
 /// Versions of one model that a list shows.
 const VERSIONS_MAX: usize = 100;
 
+/// A version by its reference and what replies call it.
 pub(super) fn version(reference: &Reference, id: &str) -> v1::ModelVersion {
     v1::ModelVersion { name: reference.name.clone(), number: reference.version as i32, id: id.into() }
 }
@@ -96,7 +100,7 @@ fn share(list: &ModelList, alias: Alias) -> f64 {
     }
 }
 
-fn named(list: &ModelList, reference: &Reference) -> v1::ModelVersion {
+pub(super) fn named(list: &ModelList, reference: &Reference) -> v1::ModelVersion {
     let versions = list.versions.get(&reference.name);
     let found = versions.and_then(|versions| versions.iter().find(|version| version.number == reference.version));
     version(reference, found.map_or("", |found| &found.id))
@@ -146,4 +150,75 @@ fn lineage(lineage: &Lineage) -> v1::ModelLineage {
         test_rows: lineage.test_rows as i64,
         code_version: lineage.code_version.clone(),
     }
+}
+
+/// What two versions have in common and what not.
+pub(super) fn comparison(
+    first: v1::ModelVersion,
+    second: v1::ModelVersion,
+    compared: &Compared,
+) -> v1::CompareResponse {
+    let comparison = &compared.comparison;
+    v1::CompareResponse {
+        first: Some(first),
+        second: Some(second),
+        decisions: comparison.decisions as i64,
+        one_in: compared.one_in as i64,
+        left_out: compared.left_out as i64,
+        agreement: comparison.agreement,
+        mean_difference: comparison.mean_difference,
+        first_quality: comparison.first.quality.as_ref().map(quality),
+        second_quality: comparison.second.quality.as_ref().map(quality),
+        first_value: comparison.first.value.as_ref().map(value),
+        second_value: comparison.second.value.as_ref().map(value),
+    }
+}
+
+fn quality(quality: &Quality) -> v1::ModelQuality {
+    v1::ModelQuality {
+        answers: quality.rows as i64,
+        positives: quality.positives as i64,
+        auc: quality.auc,
+        log_loss: quality.log_loss,
+        log_loss_baseline: quality.log_loss_baseline,
+        brier: quality.brier,
+        calibration_error: quality.calibration_error,
+        mean_predicted: quality.mean_predicted,
+    }
+}
+
+fn value(value: &PolicyValue) -> v1::ModelValue {
+    let interval = |found: &Interval| v1::ValueInterval { value: found.value, low: found.low, high: found.high };
+    v1::ModelValue {
+        recorded: Some(interval(&value.logged)),
+        ips: value.ips.as_ref().map(interval),
+        snips: value.snips.as_ref().map(interval),
+        difference: value.difference.as_ref().map(interval),
+        effective_rows: value.effective_rows,
+        warnings: value.warnings.clone(),
+    }
+}
+
+/// How a foreign model is to be imported.
+#[allow(clippy::result_large_err, reason = "tonic's own error type")]
+pub(super) fn import_options(foreign: v1::ForeignModel) -> Result<ImportOptions, Status> {
+    let v1::ForeignModel { name, format, columns, action_id, group, golden_rows } = foreign;
+    let format = match format.as_str() {
+        "" => None,
+        "lightgbm" => Some(Format::LightGbm),
+        "xgboost" => Some(Format::XgBoost),
+        "onnx" => Some(Format::Onnx),
+        _ => return Err(status::field("header.foreign.format", "is neither lightgbm, xgboost nor onnx, nor empty")),
+    };
+    let (scope, id) = match (action_id.is_empty(), group.is_empty()) {
+        (true, true) => (Scope::Global, String::new()),
+        (false, true) => (Scope::Action, action_id),
+        (true, false) => (Scope::Group, group),
+        (false, false) => {
+            return Err(status::field("header.foreign.group", "goes against action_id: give one of them"));
+        }
+    };
+    let row = |row: v1::ForeignRow| ForeignRow { values: row.values, probability: row.probability };
+    let golden = golden_rows.into_iter().map(row).collect();
+    Ok(ImportOptions { name, format, columns, scope, id, golden, ..ImportOptions::default() })
 }

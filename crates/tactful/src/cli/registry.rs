@@ -124,6 +124,41 @@ pub(crate) struct RollbackArgs {
     pub(crate) note: String,
 }
 
+pub(super) const COMPARE_EXAMPLES: &str = "\
+Examples:
+  tactful model compare acceptance                    champion against challenger, shadow, or the latest version
+  tactful model compare acceptance@1 acceptance@3
+  tactful model compare acceptance --since 2026-11-01T00:00:00Z --window 1d --json
+
+Both decide again on recorded decisions, without exploration. What a policy would have been worth is estimated from
+recorded selection probabilities: without exploration or a holdout there is nothing to estimate from, and no number.";
+
+/// Options of `model compare`.
+#[derive(Args, Debug)]
+pub(crate) struct CompareArgs {
+    /// First version: NAME@NUMBER, NAME@ALIAS, or NAME for the champion
+    #[arg(value_name = "FIRST")]
+    pub(crate) first: VersionName,
+    /// Second version [default: the challenger, the shadow, or else the latest]
+    #[arg(value_name = "SECOND")]
+    pub(crate) second: Option<VersionName>,
+    /// Decisions made at or after this time (RFC 3339) [default: seven days before the end]
+    #[arg(long, value_name = "TIME", value_parser = super::value::time)]
+    pub(crate) since: Option<jiff::Timestamp>,
+    /// Decisions made before this time (RFC 3339) [default: now]
+    #[arg(long, value_name = "TIME", value_parser = super::value::time)]
+    pub(crate) until: Option<jiff::Timestamp>,
+    /// How long after a decision a success counts, for example 1h or 7d
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = window)]
+    pub(crate) window: u32,
+}
+
+/// Seconds of a duration as catalogues write it.
+fn window(text: &str) -> Result<u32, String> {
+    let duration: Result<tactful_core::catalog::Duration, _> = toml::Value::from(text).try_into();
+    duration.map(tactful_core::catalog::Duration::seconds).map_err(|error| error.message().trim().to_owned())
+}
+
 /// A version of a registered model: `NAME`, `NAME@NUMBER`, `NAME@ALIAS` or `NAME@ID`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct VersionName {

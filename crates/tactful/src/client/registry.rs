@@ -1,23 +1,26 @@
-//! `tactful model push | list | promote | shadow | canary | rollback`, and `show` of a registered version: the life
+//! `tactful model push | list | promote | shadow | canary | compare | rollback`, and `show` of a registered version: the life
 //! of models on a running server. What may serve is the server's word.
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use sha2::{Digest, Sha256};
 use tactful_proto::v1::model_service_client::ModelServiceClient;
 use tactful_proto::v1::push_request::Part;
 use tactful_proto::v1::{
-    ListRequest, ModelAlias, ModelServiceGetRequest, PushHeader, PushRequest, PushResponse, RollbackRequest,
-    SetAliasRequest, SetAliasResponse, SetTrafficRequest,
+    CompareRequest, ListRequest, ModelAlias, ModelServiceGetRequest, PushHeader, PushRequest, PushResponse,
+    RollbackRequest, SetAliasRequest, SetAliasResponse, SetTrafficRequest,
 };
 use tonic::Status;
 use tonic::transport::Channel;
 
 use super::{connect, done, model::read, status};
 use crate::{
-    cli::{CanaryArgs, Global, ListArgs, PromoteArgs, PushArgs, RollbackArgs, ShadowArgs, VersionName},
+    cli::{CanaryArgs, CompareArgs, Global, ListArgs, PromoteArgs, PushArgs, RollbackArgs, ShadowArgs, VersionName},
+    output::Usage,
+    render::compare::ComparedModels,
     render::registry::{Listed, Moved, PushedModel, RegisteredModel},
+    segment::protobuf_time,
 };
 
 /// Bytes of one piece of a model.
@@ -88,6 +91,26 @@ pub(crate) async fn rollback(global: &Global, args: &RollbackArgs) -> Result<Exi
     done(global, &Moved { alias: ModelAlias::Champion, version, ruleset, share: None })
 }
 
+/// Compares two versions on recorded decisions.
+pub(crate) async fn compare(global: &Global, args: &CompareArgs) -> Result<ExitCode> {
+    let second = args.second.as_ref();
+    if let Some(second) = second.filter(|second| second.name != args.first.name) {
+        let (first, second) = (&args.first.name, &second.name);
+        bail!(Usage(format!("{first} and {second} are two models: compare versions of one")));
+    }
+    let request = CompareRequest {
+        name: args.first.name.clone(),
+        first: args.first.version.clone(),
+        second: second.map(|second| second.version.clone()).unwrap_or_default(),
+        start_time: args.since.map(protobuf_time),
+        end_time: args.until.map(protobuf_time),
+        window: Some(prost_types::Duration { seconds: args.window.into(), nanos: 0 }),
+    };
+    let mut client = ModelServiceClient::new(connect(global).await?);
+    let answer = client.compare(request).await.map_err(|status| status::refused(&status))?;
+    done(global, &ComparedModels(answer.get_ref()))
+}
+
 async fn move_alias(
     global: &Global,
     alias: ModelAlias,
@@ -122,7 +145,7 @@ pub(crate) async fn send(
     dry_run: bool,
 ) -> Result<PushResponse, Status> {
     let sha256 = Sha256::digest(&bytes).to_vec();
-    let header = Part::Header(PushHeader { sha256, note: note.into(), dry_run });
+    let header = Part::Header(PushHeader { sha256, note: note.into(), dry_run, foreign: None });
     let chunks: Vec<Part> = bytes.chunks(CHUNK_BYTES).map(|chunk| Part::Chunk(chunk.to_vec())).collect();
     let parts = std::iter::once(header).chain(chunks).map(|part| PushRequest { part: Some(part) });
     Ok(client.push(futures_util::stream::iter(parts)).await?.into_inner())

@@ -234,7 +234,7 @@ impl Render for RegisteredModel<'_> {
     }
 }
 
-fn version_json(version: &ModelVersion) -> Value {
+pub(super) fn version_json(version: &ModelVersion) -> Value {
     json!({ "name": version.name, "number": version.number, "id": version.id })
 }
 
@@ -261,7 +261,7 @@ fn move_json(moved: &AliasMove) -> Value {
     })
 }
 
-fn named(version: &ModelVersion) -> String {
+pub(super) fn named(version: &ModelVersion) -> String {
     format!("{}@{}", version.name, version.number)
 }
 

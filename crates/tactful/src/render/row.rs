@@ -23,6 +23,9 @@ pub(crate) fn json(row: &DecisionRow) -> Value {
         "selection": selection_json(row.selection()),
         "ruleset_version": row.ruleset_version,
         "model_version": row.model_version,
+        "shadow_model_version": row.shadow_model_version,
+        "shadow_acceptance_probability": shadow(row).map(value::real),
+        "shadow_action_id": row.shadow_action_id,
         "external": row.external,
         "outcomes": row.outcomes.iter().map(outcome).collect::<Vec<_>>(),
     })
@@ -31,6 +34,11 @@ pub(crate) fn json(row: &DecisionRow) -> Value {
 /// How a row was selected; none if that is not known.
 pub(crate) fn selection(row: &DecisionRow) -> Option<String> {
     selection_json(row.selection()).as_str().map(ToOwned::to_owned)
+}
+
+/// Acceptance probability by the shadow; none if there was no shadow.
+pub(crate) fn shadow(row: &DecisionRow) -> Option<f32> {
+    (!row.shadow_model_version.is_empty()).then_some(row.shadow_acceptance_probability)
 }
 
 /// What an outcome was; none if that is not known.

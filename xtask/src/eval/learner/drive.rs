@@ -22,11 +22,13 @@ const CUSTOMERS: usize = 2_000;
 /// Decisions a second, asked for in rounds.
 const RATE: f64 = 1_000.0;
 const ROUND: Duration = Duration::from_millis(100);
-/// Requests and items of one call.
-const REQUESTS_MAX: usize = 256;
+/// Requests and items of one call: an explanation in full takes some 60 KB.
+const REQUESTS_MAX: usize = 32;
+/// One decision in so many is explained and looked at.
+const LOOK_EVERY: u64 = 2;
 const ITEMS_MAX: usize = 1_000;
 /// Latest opportunities over which an action's reach is measured.
-const WINDOW: usize = 200;
+const WINDOW: usize = 100;
 /// What it must reach.
 const BAR: f64 = 0.8;
 
@@ -89,11 +91,15 @@ impl Driver {
             for step in self.world.advance(now_ms()?, RATE) {
                 match step {
                     Step::Event(happened) => events.push(event(happened)),
-                    Step::Decide(request) => requests.push(DecideRequest { explain: Explain::Full.into(), ..request }),
+                    Step::Decide(request) => requests.push(request),
                 }
             }
             self.ingest(events).await?;
             requests.truncate((count - made) as usize);
+            if opportunities.is_some() {
+                let looked_at = requests.iter_mut().step_by(LOOK_EVERY as usize);
+                looked_at.for_each(|request| request.explain = Explain::Full.into());
+            }
             made += requests.len() as u64;
             bar.inc(requests.len() as u64);
             for requests in requests.chunks(REQUESTS_MAX) {

@@ -60,6 +60,9 @@ const COLUMNS: &[Fixed<DecisionRow>] = &[
     ("selection", Of::Text, |row| row::selection(row).as_deref().and_then(text)),
     ("ruleset_version", Of::Text, |row| text(&row.ruleset_version)),
     ("model_version", Of::Text, |row| text(&row.model_version)),
+    ("shadow_model_version", Of::Text, |row| text(&row.shadow_model_version)),
+    ("shadow_acceptance_probability", Of::Single, |row| row::shadow(row).map(Cell::Single)),
+    ("shadow_action_id", Of::Text, |row| text(&row.shadow_action_id)),
     ("external", Of::Flag, |row| Some(Cell::Flag(row.external))),
 ];
 
