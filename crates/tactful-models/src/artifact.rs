@@ -217,5 +217,7 @@ pub(crate) const BOUNDS: [(u32, &str, usize); 5] = [
 pub(crate) const WORDS_BOUND: (u32, &str, usize) = (3, "words of an input", VOCABULARY_MAX);
 /// Field of `Forest` that repeats, and its bound; a forest is field 7 of a head.
 pub(crate) const TREES_BOUND: (u32, &str, usize) = (1, "trees of a head", TREES_MAX);
+/// Most trees of all heads together: some hundred MiB as they are decoded.
+pub(crate) const TREES_IN_ALL_MAX: usize = 1 << 20;
 /// Field of `Head` that holds its forest.
 pub(crate) const FOREST_FIELD: u32 = 7;

@@ -2,7 +2,7 @@
 //! struct of up to a hundred bytes in memory, so every repeated field is counted against its bound
 //! first. Nothing is allocated and nothing is interpreted here.
 
-use super::{BOUNDS, FOREST_FIELD, TREES_BOUND, WORDS_BOUND};
+use super::{BOUNDS, FOREST_FIELD, TREES_BOUND, TREES_IN_ALL_MAX, WORDS_BOUND};
 
 /// Refuses an envelope whose single fields repeat.
 pub(super) fn measure_envelope(bytes: &[u8]) -> Result<(), String> {
@@ -20,13 +20,20 @@ pub(super) fn measure_envelope(bytes: &[u8]) -> Result<(), String> {
 /// Refuses a model with more of anything than is allowed.
 pub(super) fn measure_model(bytes: &[u8]) -> Result<(), String> {
     let mut counts = [0usize; BOUNDS.len()];
+    let mut trees = 0;
     each_field(bytes, |field, payload| {
         let Some(at) = BOUNDS.iter().position(|(number, _, _)| *number == field) else { return Ok(()) };
         count(&mut counts[at], BOUNDS[at])?;
         match field {
-            3 => count_field(payload.unwrap_or_default(), WORDS_BOUND),
+            3 => count_field(payload.unwrap_or_default(), WORDS_BOUND).map(|_| ()),
             5 => each_field(payload.unwrap_or_default(), |field, forest| match field {
-                FOREST_FIELD => count_field(forest.unwrap_or_default(), TREES_BOUND),
+                FOREST_FIELD => {
+                    trees += count_field(forest.unwrap_or_default(), TREES_BOUND)?;
+                    if trees > TREES_IN_ALL_MAX {
+                        return Err(format!("more than {TREES_IN_ALL_MAX} trees of all heads"));
+                    }
+                    Ok(())
+                }
                 _ => Ok(()),
             }),
             _ => Ok(()),
@@ -35,9 +42,10 @@ pub(super) fn measure_model(bytes: &[u8]) -> Result<(), String> {
 }
 
 /// Counts one field of a message against its bound.
-fn count_field(message: &[u8], bound: (u32, &str, usize)) -> Result<(), String> {
+fn count_field(message: &[u8], bound: (u32, &str, usize)) -> Result<usize, String> {
     let mut counter = 0;
-    each_field(message, |field, _| if field == bound.0 { count(&mut counter, bound) } else { Ok(()) })
+    each_field(message, |field, _| if field == bound.0 { count(&mut counter, bound) } else { Ok(()) })?;
+    Ok(counter)
 }
 
 fn count(counter: &mut usize, (_, what, max): (u32, &str, usize)) -> Result<(), String> {
@@ -103,6 +111,11 @@ mod tests {
         let mut input = vec![0x1A, 0x82, 0x10];
         input.extend([0x1A, 0x00].repeat(1_025));
         assert_eq!(measure_model(&input), Err("more than 1024 words of an input".into()));
+        // Heads of ten thousand empty trees each: two bytes a tree here, a hundred in memory.
+        let head = [&[0x3A, 0xA0, 0x9C, 0x01][..], &[0x0A, 0x00].repeat(10_000)].concat();
+        let head = [&[0x2A, 0xA4, 0x9C, 0x01][..], &head].concat();
+        assert_eq!(measure_model(&head.repeat(104)), Ok(()));
+        assert_eq!(measure_model(&head.repeat(105)), Err("more than 1048576 trees of all heads".into()));
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+mod corpus;
 mod damaged;
 mod foreign;
 mod linfa_traps;
 mod reports;
+mod mutated;
 mod synthetic;
 mod training;
 mod trees;
