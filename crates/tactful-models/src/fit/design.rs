@@ -1,6 +1,6 @@
 //! The rows of one head as encoded columns, and their scaling for linear fits.
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, ShapeBuilder};
 use tactful_core::layout::FieldKind;
 use tactful_core::score::{Column, Linear, Model};
 
@@ -90,9 +90,10 @@ impl Scaling {
         self.columns.len()
     }
 
-    /// All rows, scaled.
+    /// All rows, scaled. Column by column: the gradient is a product with each column, and row by row it would
+    /// drag the whole matrix through the caches for every one of them.
     pub(crate) fn matrix(&self, design: &Design) -> Array2<f64> {
-        let mut matrix = Array2::zeros((design.labels.len(), self.len()));
+        let mut matrix = Array2::zeros((design.labels.len(), self.len()).f());
         for (mut row, cells) in matrix.rows_mut().into_iter().zip(design.cells.rows()) {
             row.iter_mut().enumerate().for_each(|(at, cell)| *cell = self.cell(at, cells[self.columns[at]]));
         }
