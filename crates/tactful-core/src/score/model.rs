@@ -337,3 +337,67 @@ impl Column {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::bank::{Bank, Source};
+    use super::*;
+    use crate::layout::{Field, Layout};
+
+    fn scaled(fill: f32, offset: f32, scale: f32) -> Model {
+        let head = Head {
+            scope: Scope::Global,
+            id: String::new(),
+            scorer: Scorer::Linear(Linear { weights: vec![1.5], bias: -0.25 }),
+            calibration: Calibration::None,
+            rows: 0,
+            positives: 0,
+        };
+        Model {
+            name: "acceptance".into(),
+            inputs: vec![ModelInput { name: "customer.spend".into(), kind: FieldKind::Number }],
+            columns: vec![Column::Scaled { input: 0, fill, offset, scale }],
+            heads: vec![head],
+            ..Model::default()
+        }
+    }
+
+    #[test]
+    fn a_scaled_number_keeps_the_digits_that_its_mean_would_cost() {
+        let model = scaled(5_167.0, 5_167.0, 1.0 / 72.0);
+        assert_eq!(model.validate(), Ok(()));
+        assert_eq!(model.encode(&[5_203.0]), [0.5]);
+        assert_eq!(model.encode(&[f32::NAN]), [0.0]);
+        assert_eq!(model.columns[0].missing(), 0.0);
+        let expected = crate::math::logistic(1.5 * 0.5 - 0.25);
+        assert!((f64::from(model.probability(0, &[5_203.0])) - expected).abs() < 1e-7);
+    }
+
+    #[test]
+    fn a_bank_scores_scaled_numbers_as_the_model_does() {
+        let field = |name: &str| Field { name: name.into(), kind: FieldKind::Number };
+        let layout = Layout::new(vec![field("customer.age"), field("customer.spend")]);
+        let model = scaled(1.0, 3.0, 0.5);
+        let bank = Bank::compile(&model, &layout, &[("upgrade", "offers")]).unwrap();
+        assert_eq!(bank.source(0), Source::Global);
+        for spend in [f32::NAN, 0.0, 7.5] {
+            let mut out = [[0.0; 4]];
+            bank.probabilities(&[0], &bank.encode(&[40.0, spend]), &mut out);
+            assert_eq!(out[0][0], model.probability(0, &[spend]));
+        }
+    }
+
+    #[test]
+    fn a_scaling_without_an_end_is_refused() {
+        for (fill, offset, scale) in
+            [(f32::NAN, 0.0, 1.0), (0.0, f32::INFINITY, 1.0), (0.0, 0.0, f32::NAN), (f32::MAX, -f32::MAX, 2.0)]
+        {
+            let refused = scaled(fill, offset, scale).validate().unwrap_err().to_string();
+            assert!(refused.contains("not finite"), "{refused}");
+        }
+        let words = FieldKind::Category(vec!["a".into()]);
+        let mut model = scaled(0.0, 0.0, 1.0);
+        model.inputs[0].kind = words;
+        assert!(model.validate().unwrap_err().to_string().contains("as a number"));
+    }
+}

@@ -93,6 +93,11 @@ fn columns() -> Vec<Case> {
             let number = model.columns.iter_mut().find(|column| is_number(column)).unwrap();
             range(number).high = f32::NAN;
         }),
+        ("a scaling that is no number", "scaling that is not finite", |model| {
+            let number = model.columns.iter_mut().find(|column| is_number(column)).unwrap();
+            let scaled = proto::Scaled { fill: 0.0, offset: 0.0, scale: f32::NAN };
+            number.encoding = Some(proto::column::Encoding::Scaled(scaled));
+        }),
         ("a column of nothing", "has no encoding", |model| model.columns[0].encoding = None),
     ]
 }

@@ -14,13 +14,15 @@ use tactful_models::{
 pub(crate) const SPECS: [&str; 6] =
     ["customer.age", "customer.spend", "customer.loyal:bool", "plan=small", "plan=large", "tenure"];
 /// Files that are read, with their trees; 0 for linear ones.
-const READ: [(&str, usize); 18] = [
+const READ: [(&str, usize); 20] = [
     ("lightgbm_nan.txt", 8),
     ("lightgbm_none.txt", 8),
     ("lightgbm_entropy.txt", 8),
     ("lightgbm_rf.txt", 8),
+    ("lightgbm_v3.txt", 8),
     ("xgboost_hist.json", 8),
     ("xgboost_pruned.json", 16),
+    ("xgboost_v2.json", 8),
     ("onnx_scaled.onnx", 0),
     ("onnx_imputed.onnx", 0),
     ("onnx_plain.onnx", 0),

@@ -7,7 +7,12 @@ use std::{
 
 use serde_json::json;
 
-use super::{assert_told, done, failed, json, process::Call, server::Home, tactful};
+use super::{
+    assert_told, done, failed, json,
+    process::Call,
+    server::{Home, Server},
+    tactful,
+};
 
 const COLUMNS: &str = "\
 # in the order of training
@@ -114,4 +119,51 @@ fn what_is_wrong_is_told_and_nothing_is_written() {
         ["model", "import", fixture("lightgbm_nan.txt").to_str().unwrap(), "--name", "No Name"].map(str::to_owned);
     let named: Vec<&str> = named.iter().map(String::as_str).collect();
     assert_told(&failed(1, &tactful(&named)), &["No Name"]);
+}
+
+/// What the library predicts is what a decision is made with.
+#[test]
+fn an_imported_model_decides_on_a_server() {
+    let home = Home::new();
+    let server = Server::start(&home);
+    let fields = [
+        "customer.age",
+        "customer.monthly_spend",
+        "customer.has_fibre:bool",
+        "customer.segment=starter",
+        "customer.segment=family",
+        "customer.tenure_months",
+    ];
+    let (columns, out) = (home.file("columns.txt", fields.join("\n")), home.at("out.model"));
+    done(&tactful(&import(&fixture("lightgbm_nan.txt"), &["--columns", &columns, "--out", &out])));
+    done(&server.run(&["model", "load", &out]));
+    let rows = fs::read_to_string(fixture("lightgbm_nan.txt").with_extension("csv")).unwrap();
+    let mut decided = 0;
+    for row in rows.lines().skip(1).filter(|row| !row.contains(",,") && !row.starts_with(',')).take(5) {
+        let cells: Vec<&str> = row.split(',').collect();
+        let segment = match (cells[3], cells[4]) {
+            ("1.0", _) => "starter",
+            (_, "1.0") => "family",
+            _ => "premium",
+        };
+        let fibre = cells[2] == "1.0";
+        let set = [
+            format!("age={}", cells[0]),
+            format!("monthly_spend={}", cells[1]),
+            format!("has_fibre={fibre}"),
+            format!("segment={segment}"),
+            format!("tenure_months={}", cells[5]),
+        ];
+        let mut args = vec!["decide", "nobody", "-p", "web_home", "--candidate", "app_intro", "--test", "--json"];
+        args.extend(["--explain", "full"]);
+        set.iter().for_each(|set| args.extend(["--set", set]));
+        let decision = json(&server.run(&args));
+        let app =
+            decision["candidates"].as_array().unwrap().iter().find(|found| found["action_id"] == "app_intro").unwrap();
+        let p = app["factors"]["acceptance_probability"].as_f64().unwrap();
+        let predicted: f64 = cells[6].parse().unwrap();
+        assert!((p - predicted).abs() <= 1e-6, "{p} here, {predicted} by the library: {row}");
+        decided += 1;
+    }
+    assert_eq!(decided, 5);
 }
