@@ -12,6 +12,7 @@ mod hillstrom;
 mod ingest;
 mod learner;
 mod order;
+mod qini;
 mod starbucks;
 
 use std::{
@@ -39,6 +40,8 @@ enum Set {
     Bank(Common),
     /// 64,000 customers of a randomised e-mail campaign: learn from one half, decide for the other.
     Hillstrom(Common),
+    /// The same campaign: how well per-arm models rank customers by what an e-mail changes, over 20 random halves.
+    Qini(Common),
     /// 69,659 purchases: features and digests against a recount, in order and shuffled with repeats.
     Cdnow(Common),
     /// 72,413 work events of loan applications: matters against a recount, in order and shuffled with repeats.
@@ -98,6 +101,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         Set::Hillstrom(common) => with_data(&workspace, common, "hillstrom/hillstrom.csv", |file| {
             hillstrom::run(&workspace, file, common.seed)
         }),
+        Set::Qini(common) => {
+            with_data(&workspace, common, "hillstrom/hillstrom.csv", |file| qini::run(file, common.seed))
+        }
         Set::Cdnow(common) => {
             with_data(&workspace, common, "cdnow/CDNOW_master.txt", |file| cdnow::run(&workspace, file, common.seed))
         }

@@ -4,7 +4,7 @@
 //! from that record by `tactful model train`, a decision for every customer of the held-out half, its
 //! value by inverse propensity. Nothing of the held-out half's answers reaches the server.
 
-mod data;
+pub(super) mod data;
 mod policy;
 
 use std::{

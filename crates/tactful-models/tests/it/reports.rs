@@ -228,14 +228,14 @@ fn without_exploration_no_number_is_given() {
 #[test]
 fn silence_counts_and_later_slots_do_not() {
     let (mut rows, _) = explored(5_000, 33);
-    for at in 0..rows.len() {
+    for (at, row) in rows.iter_mut().enumerate() {
         if at % 10 == 0 {
             // Half of the silences were certain: no policy could have shown anything.
-            rows[at].action_id = "none".into();
-            rows[at].outcomes.clear();
-            rows[at].selection_probability = if at % 20 == 0 { 1.0 } else { 0.5 };
+            row.action_id = "none".into();
+            row.outcomes.clear();
+            row.selection_probability = if at % 20 == 0 { 1.0 } else { 0.5 };
         } else if at % 10 == 1 {
-            rows[at].slot = 1;
+            row.slot = 1;
         }
     }
     let report = trained(&recipe(""), rows).unwrap().report;

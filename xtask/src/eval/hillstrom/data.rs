@@ -13,9 +13,9 @@ use tactful_proto::v1::{
 };
 
 /// The one placement of the catalogue.
-pub(super) const PLACEMENT: &str = "campaign";
+pub(in crate::eval) const PLACEMENT: &str = "campaign";
 /// Chance of each arm in the experiment.
-pub(super) const ARM_PROBABILITY: f64 = 1.0 / 3.0;
+pub(in crate::eval) const ARM_PROBABILITY: f64 = 1.0 / 3.0;
 
 const DAY_S: i64 = 86_400;
 /// The experiment lies so far back that every attribution window is closed.
@@ -24,7 +24,7 @@ const IDENTIFY_AGO_S: i64 = 60 * DAY_S;
 
 /// What a customer was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub(super) enum Arm {
+pub(in crate::eval) enum Arm {
     #[serde(rename = "Mens E-Mail")]
     Mens,
     #[serde(rename = "Womens E-Mail")]
@@ -34,10 +34,10 @@ pub(super) enum Arm {
 }
 
 impl Arm {
-    pub(super) const ALL: [Self; 3] = [Self::Mens, Self::Womens, Self::Silence];
+    pub(in crate::eval) const ALL: [Self; 3] = [Self::Mens, Self::Womens, Self::Silence];
 
     /// Id of the action, `none` for silence.
-    pub(super) fn action(self) -> &'static str {
+    pub(in crate::eval) fn action(self) -> &'static str {
         match self {
             Self::Mens => "mens_email",
             Self::Womens => "womens_email",
@@ -46,14 +46,14 @@ impl Arm {
     }
 
     /// The arm of an action's id.
-    pub(super) fn of_action(id: &str) -> Option<Self> {
+    pub(in crate::eval) fn of_action(id: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|arm| arm.action() == id)
     }
 }
 
 /// One row of the data; its number is the customer's subject id.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Customer {
+pub(in crate::eval) struct Customer {
     recency: f64,
     history: f64,
     mens: f64,
@@ -62,12 +62,12 @@ pub(super) struct Customer {
     newbie: f64,
     channel: String,
     #[serde(rename = "segment")]
-    pub(super) arm: Arm,
+    pub(in crate::eval) arm: Arm,
     visit: u8,
 }
 
 /// Reads all rows in order.
-pub(super) fn read(file: &Path) -> Result<Vec<Customer>> {
+pub(in crate::eval) fn read(file: &Path) -> Result<Vec<Customer>> {
     let mut reader = csv::Reader::from_path(file).with_context(|| format!("cannot read {}", file.display()))?;
     let customers: Vec<Customer> = reader.deserialize().collect::<Result<_, _>>().context("hillstrom.csv")?;
     ensure!(!customers.is_empty(), "{} has no rows", file.display());
@@ -75,7 +75,7 @@ pub(super) fn read(file: &Path) -> Result<Vec<Customer>> {
 }
 
 /// Whether a row is of the half that is decided for, not learnt from.
-pub(super) fn is_held_out(row: usize, seed: Option<u64>) -> bool {
+pub(in crate::eval) fn is_held_out(row: usize, seed: Option<u64>) -> bool {
     let seed = seed.map_or_else(String::new, |seed| seed.to_string());
     let digest = Sha256::digest(format!("hillstrom{seed}-{row}"));
     // The parity of the first eight hex digits is that of the fourth byte.
@@ -84,12 +84,12 @@ pub(super) fn is_held_out(row: usize, seed: Option<u64>) -> bool {
 
 impl Customer {
     /// 1 if the customer visited, else 0.
-    pub(super) fn visited(&self) -> f64 {
+    pub(in crate::eval) fn visited(&self) -> f64 {
         f64::from(self.visit)
     }
 
-    /// The attributes, known before the campaign.
-    pub(super) fn identify(&self, row: usize, now_s: i64) -> IngestItem {
+    /// What is known before the campaign.
+    pub(in crate::eval) fn attributes(&self) -> BTreeMap<String, Value> {
         let number = |value: f64| Value { kind: Some(Kind::Number(value)) };
         let text = |value: &str| Value { kind: Some(Kind::Text(value.to_owned())) };
         let traits = [
@@ -101,19 +101,24 @@ impl Customer {
             ("newbie", number(self.newbie)),
             ("channel", text(&self.channel)),
         ];
+        traits.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+
+    /// The attributes as an event.
+    pub(in crate::eval) fn identify(&self, row: usize, now_s: i64) -> IngestItem {
         item(Item::Event(Event {
             message_id: format!("identify-{row}"),
             subject_id: row.to_string(),
             r#type: EventType::Identify.into(),
             event_time: at(now_s - IDENTIFY_AGO_S),
             source: "crm".into(),
-            properties: traits.map(|(name, value)| (name.to_owned(), value)).into(),
+            properties: self.attributes().into_iter().collect(),
             ..Event::default()
         }))
     }
 
     /// What was sent, and the visit if there was one.
-    pub(super) fn contact(&self, row: usize, now_s: i64) -> Vec<IngestItem> {
+    pub(in crate::eval) fn contact(&self, row: usize, now_s: i64) -> Vec<IngestItem> {
         let contact_s = now_s - CONTACT_AGO_S;
         let decision = ExternalDecision {
             external_decision_id: row.to_string(),
