@@ -211,6 +211,9 @@ fn check_header(header: &[&str]) -> Result<(), Error> {
     if header.len() > COLUMNS_MAX {
         return Err(Error::TooMany { what: "columns of the table".into(), count: header.len(), max: COLUMNS_MAX });
     }
+    if let Some(at) = header.iter().position(|name| name.chars().any(char::is_control)) {
+        return Err(Error::Table(format!("the name of column {} has a control character in it", at + 1)));
+    }
     let mut names = header.to_vec();
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {

@@ -84,6 +84,7 @@ fn wrong_columns_are_named_with_what_was_meant() {
     assert!(refused("action_id = \"a\"\nleave_out = [\"idd\"]", "id,y").contains("did you mean id?"));
     assert!(refused("action_id = \"a\"", "x,x,y").contains("two columns"));
     assert!(refused("action_id = \"a\"", "x,,y").contains("column 2 has no name"));
+    assert!(refused("action_id = \"a\"", "x\u{1B}[31m,y").contains("column 1 has a control character"));
     assert!(refused("action_id = \"a\"", &format!("{},y", "x".repeat(200))).contains("200 bytes"));
     let many = (0..=COLUMNS_MAX).map(|column| column.to_string()).collect::<Vec<_>>().join(",");
     assert!(refused("action_id = \"a\"", &many).contains("columns of the table"));

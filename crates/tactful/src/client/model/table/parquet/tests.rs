@@ -25,7 +25,7 @@ const SCHEMA: &str = "message table {
 /// 60 rows; every third has no age, every second is positive.
 fn table() -> Vec<u8> {
     let schema = Arc::new(parse_message_type(SCHEMA).unwrap());
-    let properties = WriterProperties::builder().set_compression(parquet::basic::Compression::SNAPPY).build();
+    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     let mut bytes = Vec::new();
     let mut writer = SerializedFileWriter::new(&mut bytes, schema, Arc::new(properties)).unwrap();
     let mut group = writer.next_row_group().unwrap();
@@ -113,4 +113,18 @@ fn a_damaged_file_is_refused_or_read_but_never_ends_the_process() {
 fn a_nested_column_is_told_by_its_repetition_too() {
     let list = Type::primitive_type_builder("many", Physical::INT32).with_repetition(Repetition::REPEATED);
     assert!(check(&list.build().unwrap()).unwrap_err().contains("nested"));
+}
+
+#[test]
+fn a_compression_without_code_is_known_before_any_row_is_read() {
+    for (compression, read) in [
+        (Compression::UNCOMPRESSED, true),
+        (Compression::SNAPPY, true),
+        (Compression::ZSTD(Default::default()), true),
+        (Compression::GZIP(Default::default()), false),
+        (Compression::BROTLI(Default::default()), false),
+        (Compression::LZ4_RAW, false),
+    ] {
+        assert_eq!(is_read(compression), read, "{compression}");
+    }
 }
