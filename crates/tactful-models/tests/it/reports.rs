@@ -246,3 +246,41 @@ fn silence_counts_and_later_slots_do_not() {
     let (ips, logged) = (value.ips.unwrap(), value.logged.value);
     assert!(ips.value > logged && ips.value < 0.5, "a tenth of the decisions earns nothing: {ips:?}");
 }
+
+/// Digits, signs and commas of a report changed at random: what still reads is shown and drawn, or refused.
+#[test]
+fn a_damaged_report_never_ends_the_process() {
+    let json = serde_json::to_string(&whole().report).unwrap().into_bytes();
+    let mut rng = Pcg64::seed_from_u64(41);
+    let (mut read, mut drawn) = (0, 0);
+    for _ in 0..1_500 {
+        let mut bytes = json.clone();
+        for _ in 0..rng.gen_range(1..4) {
+            let at = rng.gen_range(0..bytes.len());
+            let at = bytes[at..].iter().position(u8::is_ascii_digit).map_or(0, |next| at + next);
+            match rng.gen_range(0..4) {
+                0 => bytes[at] = b"0123456789.-e"[rng.gen_range(0..13)],
+                1 => drop(bytes.splice(at..at, *b"9999999999")),
+                2 => drop(bytes.splice(at..at, *b"1e-300,")),
+                _ => drop(bytes.splice(at..=at, *b"7e-310")),
+            }
+        }
+        let Ok(report) = serde_json::from_slice::<Report>(&bytes) else { continue };
+        read += 1;
+        drawn += usize::from(plots(&report).is_ok());
+        assert!(!card(&report, &[]).is_empty() && !report.to_string().is_empty());
+    }
+    assert!(read > 300 && drawn > 100, "{read} read, {drawn} drawn");
+}
+
+#[test]
+fn the_smallest_scores_are_drawn_too() {
+    let mut report = whole().report;
+    for top in [1e-6, 1e-12, 1e-300, f64::MIN_POSITIVE] {
+        for (at, bar) in report.curves.as_mut().unwrap().scores.iter_mut().enumerate() {
+            (bar.from, bar.to) = (at as f64 / 20.0 * top, (at + 1) as f64 / 20.0 * top);
+        }
+        let drawn = plots(&report);
+        assert!(drawn.is_ok_and(|drawn| drawn.len() == 4), "{top}");
+    }
+}

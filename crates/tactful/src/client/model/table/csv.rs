@@ -146,4 +146,23 @@ mod tests {
         assert!(refused(&endless).contains("row 2: more than 1048576 bytes"), "{}", refused(&endless));
         assert!(refused(b"x,z\n1,2\n").contains("target = \"y\""));
     }
+
+    #[test]
+    fn a_damaged_table_is_read_or_refused() {
+        let rows: String = (0..60).map(|row| format!("{row},\"c {}\",{}\n", row % 7, row % 2)).collect();
+        let good = format!("x,\"city\",y\n{rows}").into_bytes();
+        let mut refused = 0;
+        for seed in 0..1_000_usize {
+            let mut bytes = good.clone();
+            let at = seed * 7_919 % bytes.len();
+            match seed % 4 {
+                0 => bytes.truncate(at),
+                1 => bytes[at] ^= 1 << (seed / 4 % 8),
+                2 => bytes[at] = b",\"\n\r\0\xFF"[seed / 4 % 6],
+                _ => drop(bytes.splice(at..at, good[at / 2..at].iter().copied())),
+            }
+            refused += usize::from(taken(&recipe(""), &bytes).is_err());
+        }
+        assert!((100..1_000).contains(&refused), "{refused}");
+    }
 }
