@@ -122,8 +122,7 @@ impl Engine {
         let (closing, closed) = watch::channel(false);
         let mut tasks = Tasks { recorder: Some(tokio::spawn(recorder_task.run(closed.clone()))), ..Tasks::default() };
         let (archive, housekeeping, damage) = (Arc::default(), Arc::default(), Damage::new());
-        let (replies, loading) = (Arc::new(Replies::new(options)), one_for_each_processor());
-        let mut progress = Vec::new();
+        let (replies, loading, mut progress) = (Arc::new(Replies::new(options)), one_for_each_processor(), Vec::new());
         for (partition, start_tail) in (0..).zip(start_tails) {
             let (sender, receiver) = watch::channel(None);
             progress.push((start_tail, receiver));
@@ -180,7 +179,6 @@ impl Engine {
             tasks: Mutex::new(tasks),
         });
         engine.keep_house(options);
-        engine.watch_canaries();
         engine.settle_if_new().await;
         Ok(engine)
     }
@@ -193,8 +191,9 @@ impl Engine {
         }
     }
 
-    /// Starts what is to be done from time to time, where there are snapshots.
-    fn keep_house(&self, options: &Options) {
+    /// Starts what is to be done from time to time: guard-rails, and where there are snapshots also housekeeping.
+    fn keep_house(self: &Arc<Self>, options: &Options) {
+        self.watch_canaries();
         let Some(snapshots) = &self.snapshots else { return };
         let housekeeper = Housekeeper {
             log: Arc::clone(&self.log),

@@ -97,6 +97,7 @@ mod tests {
             placement: "home".into(),
             ruleset: 7,
             selection_probability: 0.25,
+            challenger: true,
         }
     }
 

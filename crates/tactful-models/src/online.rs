@@ -235,7 +235,10 @@ impl Learner {
             _ => (0, 0, false),
         };
         let (weights, rate) = match found.map(|head| &head.scorer) {
-            Some(Scorer::Linear(linear)) => (self.scaled(linear), row.acceptance.clamp(EDGE, 1.0 - EDGE)),
+            Some(Scorer::Linear(linear)) => {
+                let calibration = found.map_or(&Calibration::None, |head| &head.calibration);
+                (self.scaled(linear, calibration), row.acceptance.clamp(EDGE, 1.0 - EDGE))
+            }
             _ => {
                 let rate = row.acceptance.clamp(EDGE, 1.0 - EDGE);
                 let mut weights = vec![0.0; self.scaling.len()];
@@ -280,11 +283,17 @@ impl Learner {
         columns.map(|(value, (offset, scale))| (f64::from(value) - offset) / scale).chain([1.0]).collect()
     }
 
-    /// Weights of scaled columns, and the intercept last.
-    fn scaled(&self, linear: &Linear) -> Vec<f64> {
+    /// Weights of scaled columns, and the intercept last. Platt's curve is a part of them; of an isotonic one the
+    /// weights know nothing, and learn what it took back.
+    fn scaled(&self, linear: &Linear, calibration: &Calibration) -> Vec<f64> {
+        let (slope, shift) = match calibration {
+            Calibration::Platt { slope, intercept } => (*slope, *intercept),
+            Calibration::None | Calibration::Isotonic(_) => (1.0, 0.0),
+        };
         let columns = || linear.weights.iter().map(|weight| f64::from(*weight)).zip(&self.scaling);
         let intercept: f64 = columns().map(|(weight, (offset, _))| weight * offset).sum();
-        columns().map(|(weight, (_, scale))| weight * scale).chain([f64::from(linear.bias) + intercept]).collect()
+        let intercept = slope * (f64::from(linear.bias) + intercept) + shift;
+        columns().map(|(weight, (_, scale))| slope * weight * scale).chain([intercept]).collect()
     }
 
     /// Weights of the columns as they are, with their spread: n is about the diagonal of the Fisher information.

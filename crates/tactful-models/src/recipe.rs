@@ -153,7 +153,7 @@ pub struct OnlineOptions {
 
 impl Default for OnlineOptions {
     fn default() -> Self {
-        Self { publish_every: Duration::from_seconds(300), drift_max: 0.15, surprise_max: 6.0 }
+        Self { publish_every: Duration::from_seconds(300), drift_max: 0.25, surprise_max: 6.0 }
     }
 }
 

@@ -348,7 +348,7 @@ mod tests {
         let head = Head {
             scope: Scope::Global,
             id: String::new(),
-            scorer: Scorer::Linear(Linear { weights: vec![1.5], bias: -0.25 }),
+            scorer: Scorer::Linear(Linear { weights: vec![1.5], bias: -0.25, spread: None }),
             calibration: Calibration::None,
             rows: 0,
             positives: 0,

@@ -1,3 +1,5 @@
+//! Guard-rails on counts made up for them.
+
 use super::limits::judge;
 use super::*;
 
@@ -31,7 +33,7 @@ fn each_guard_rail_says_what_it_saw() {
     for (challenger, word) in [
         (Counted { non_finite: 3.0, ..sound.clone() }, "no numbers"),
         (Counted { skipping: 30.0, ..sound.clone() }, "could not score"),
-        (slow, "takes 4096 us"),
+        (slow, "takes 8192 us"),
         (shifted, "PSI"),
         (arm(1_000.0, 40.0), "40 of its actions were accepted where 200"),
         (arm(1_000.0, 900.0), "900 of its actions"),

@@ -1,21 +1,23 @@
-//! When learning must stop: what customers answer is no longer what the version in use predicts, or a new
-//! version would score quite otherwise. Only heads with enough rows are looked at, so that a new action may surprise.
+//! When learning must stop: what customers answer is suddenly no longer what it was, or a new version would score
+//! quite otherwise. The latest answers are held against those before them, both by the version in use: a version
+//! may be wrong, but it does not become so from one minute to the next. Only heads with enough rows are looked at, so
+//! that a new action may surprise.
 
 use std::collections::{HashMap, VecDeque};
 
 use tactful_core::score::{Model, Scope};
 use tactful_models::{OnlineOptions, OnlineRow};
 
-/// Answers that are looked at together.
-const WINDOW: usize = 1_000;
-/// Fewest of them that say anything.
-const WINDOW_MIN: usize = 200;
+/// Answers that are looked at together, the latest of them, and the fewest before those that say anything.
+const WINDOW: usize = 2_000;
+const LATEST: usize = 200;
+const BEFORE_MIN: usize = 200;
 /// Fewest rows of a head that is looked at.
 const ESTABLISHED_ROWS: u64 = 300;
-/// A surprise beyond chance must also be this many times what was predicted, or this part of it.
-const RATIO_MAX: f64 = 2.0;
-/// How many times the log loss that the predictions expect of themselves.
-const LOSS_RATIO_MAX: f64 = 1.3;
+/// A surprise beyond chance must also move the share of positive answers by so much in its logit.
+const SHIFT_MIN: f64 = 1.2;
+/// How many times the log loss of before.
+const LOSS_RATIO_MAX: f64 = 1.4;
 /// How close to 0 and 1 a prediction is taken.
 const EDGE: f64 = 1e-4;
 
@@ -42,16 +44,21 @@ impl Guard {
         Self { options, heads: established(&model), model, answers: VecDeque::new() }
     }
 
-    /// From here on another version is in use.
+    /// From here on another version is in use: what was answered is seen by its predictions.
     pub(super) fn follow(&mut self, model: Model) {
         self.heads = established(&model);
         self.model = model;
+        for answer in &mut self.answers {
+            if let Some(head) = self.heads.get(&answer.action) {
+                answer.predicted = predicted(&self.model, *head, &answer.inputs);
+            }
+        }
     }
 
     /// Notes an answer.
     pub(super) fn see(&mut self, row: &OnlineRow<'_>) {
         let Some(head) = self.heads.get(row.action) else { return };
-        let predicted = f64::from(self.model.probability(*head, row.inputs)).clamp(EDGE, 1.0 - EDGE);
+        let predicted = predicted(&self.model, *head, row.inputs);
         if self.answers.len() == WINDOW {
             self.answers.pop_front();
         }
@@ -59,33 +66,42 @@ impl Guard {
         self.answers.push_back(Answer { action, inputs, predicted, positive: row.positive, time_ms: row.time_ms });
     }
 
-    /// Time of the earliest answer that is looked at, milliseconds since 1970.
+    /// Time of the earliest of the latest answers, milliseconds since 1970.
     pub(super) fn since_ms(&self) -> i64 {
-        self.answers.front().map_or(i64::MAX, |answer| answer.time_ms)
+        self.answers.get(self.answers.len().saturating_sub(LATEST)).map_or(i64::MAX, |answer| answer.time_ms)
     }
 
-    /// Why what is answered cannot be what it was, if so: more or fewer answer than predicted, or others do.
+    /// Why the latest answers cannot come from where those before came from, if so: more or fewer are positive,
+    /// or others are.
     pub(super) fn surprise(&self) -> Option<String> {
-        let count = self.answers.len();
-        if count < WINDOW_MIN {
-            return None;
-        }
-        let sum = |of: &dyn Fn(&Answer) -> f64| self.answers.iter().map(of).sum::<f64>();
-        let (observed, predicted) = (sum(&|a| f64::from(u8::from(a.positive))), sum(&|a| a.predicted));
-        let variance = sum(&|a| a.predicted * (1.0 - a.predicted));
-        let errors = (observed - predicted) / variance.sqrt();
-        let ratio = observed / predicted;
-        if errors.abs() > self.options.surprise_max && !(1.0 / RATIO_MAX..=RATIO_MAX).contains(&ratio) {
-            return Some(format!("{observed:.0} of {count} answers are positive where {predicted:.0} were predicted"));
-        }
-        let loss = sum(&|a| -if a.positive { a.predicted.ln() } else { (1.0 - a.predicted).ln() });
-        let expected = sum(&|a| entropy(a.predicted));
-        // Variance of the log loss of an honest prediction: p (1 - p) logit(p)^2.
-        let variance = sum(&|a| a.predicted * (1.0 - a.predicted) * (a.predicted / (1.0 - a.predicted)).ln().powi(2));
-        let errors = (loss - expected) / variance.sqrt().max(f64::MIN_POSITIVE);
-        let (mean, own) = (loss / count as f64, expected / count as f64);
-        (errors > self.options.surprise_max && loss > LOSS_RATIO_MAX * expected)
-            .then(|| format!("the log loss of {count} answers is {mean:.3} where {own:.3} was expected"))
+        let before = self.answers.len().checked_sub(LATEST).filter(|before| *before >= BEFORE_MIN)?;
+        let then = Sums::of(self.answers.iter().take(before));
+        let now = Sums::of(self.answers.iter().skip(before));
+        self.shift(&then, &now).or_else(|| self.loss(&then, &now))
+    }
+
+    /// Whether the share of positive answers has moved.
+    fn shift(&self, then: &Sums, now: &Sums) -> Option<String> {
+        let expected = (now.predicted * (then.positives + 1.0) / (then.predicted + 1.0)).min(now.count - 1.0);
+        let variance = expected * (1.0 - expected / now.count) + expected * expected / (then.positives + 1.0);
+        let errors = (now.positives - expected).abs() / variance.sqrt().max(1.0);
+        let logit = |positives: f64| ((positives + 0.5) / (now.count - positives + 0.5)).ln();
+        let moved = (logit(now.positives) - logit(expected)).abs();
+        (errors > self.options.surprise_max && moved > SHIFT_MIN).then(|| {
+            let (observed, count) = (now.positives, now.count);
+            format!("{observed:.0} of {count:.0} answers are positive where {expected:.0} were to be expected")
+        })
+    }
+
+    /// Whether the predictions fit the answers worse than before.
+    fn loss(&self, then: &Sums, now: &Sums) -> Option<String> {
+        let usual = (then.loss / then.expected_loss.max(EDGE)).max(1.0);
+        let expected = now.expected_loss * usual;
+        let errors = (now.loss - expected) / (now.loss_variance.sqrt() * usual).max(f64::MIN_POSITIVE);
+        (errors > self.options.surprise_max && now.loss > LOSS_RATIO_MAX * expected).then(|| {
+            let (mean, usual, count) = (now.loss / now.count, expected / now.count, now.count);
+            format!("the log loss of {count:.0} answers is {mean:.3} where {usual:.3} was to be expected")
+        })
     }
 
     /// Why a new version would score too differently, if so.
@@ -96,7 +112,7 @@ impl Guard {
             Some((f64::from(model.probability(*head, &answer.inputs)) - answer.predicted).abs())
         });
         let differences: Vec<f64> = both.collect();
-        if differences.len() < WINDOW_MIN {
+        if differences.len() < BEFORE_MIN {
             return None;
         }
         let mean = differences.iter().sum::<f64>() / differences.len() as f64;
@@ -104,8 +120,36 @@ impl Guard {
     }
 }
 
-fn entropy(p: f64) -> f64 {
-    -p * p.ln() - (1.0 - p) * (1.0 - p).ln()
+/// Sums over some answers.
+#[derive(Default)]
+struct Sums {
+    count: f64,
+    positives: f64,
+    predicted: f64,
+    loss: f64,
+    /// What the predictions expect of themselves: their entropy, and its variance p (1 - p) logit(p)^2.
+    expected_loss: f64,
+    loss_variance: f64,
+}
+
+impl Sums {
+    fn of<'a>(answers: impl Iterator<Item = &'a Answer>) -> Self {
+        let mut sums = Self::default();
+        for Answer { predicted: p, positive, .. } in answers {
+            let (yes, no) = (-p.ln(), -(1.0 - p).ln());
+            sums.count += 1.0;
+            sums.positives += f64::from(u8::from(*positive));
+            sums.predicted += p;
+            sums.loss += if *positive { yes } else { no };
+            sums.expected_loss += p * yes + (1.0 - p) * no;
+            sums.loss_variance += p * (1.0 - p) * (yes - no).powi(2);
+        }
+        sums
+    }
+}
+
+fn predicted(model: &Model, head: usize, inputs: &[f32]) -> f64 {
+    f64::from(model.probability(head, inputs)).clamp(EDGE, 1.0 - EDGE)
 }
 
 /// Heads of single actions with enough rows, by action.
@@ -117,7 +161,8 @@ fn established(model: &Model) -> HashMap<String, usize> {
 
 #[cfg(test)]
 mod tests {
-    use tactful_core::score::{Calibration, Head, Linear, Scorer};
+    use tactful_core::layout::FieldKind;
+    use tactful_core::score::{Calibration, Column, Head, Linear, ModelInput, Scorer};
 
     use super::*;
 
@@ -141,23 +186,49 @@ mod tests {
     }
 
     #[test]
-    fn answers_as_predicted_are_no_surprise_and_others_are() {
-        let guard = || Guard::new(model(-1.386_294_4, 1_000), OnlineOptions::default());
-        let mut honest = guard();
-        seen(&mut honest, (0..1_000).map(|n| n % 5 == 0));
-        assert_eq!(honest.surprise(), None);
-        let mut poisoned = guard();
-        seen(&mut poisoned, (0..200).map(|_| true));
-        assert!(poisoned.surprise().unwrap().contains("200 of 200"));
-        let mut silent = guard();
-        seen(&mut silent, (0..400).map(|_| false));
-        assert!(silent.surprise().is_some());
-        let mut new = Guard::new(model(-1.386_294_4, 100), OnlineOptions::default());
-        seen(&mut new, (0..400).map(|_| true));
-        assert_eq!(new.surprise(), None, "of a head with few rows anything may come");
-        let mut few = guard();
-        seen(&mut few, (0..100).map(|_| true));
-        assert_eq!(few.surprise(), None);
+    fn answers_as_before_are_no_surprise_and_others_are() {
+        let after = |honest: usize, then: &dyn Fn(usize) -> bool, rows| {
+            let mut guard = Guard::new(model(-1.386_294_4, rows), OnlineOptions::default());
+            seen(&mut guard, (0..honest).map(|n| n % 5 == 0));
+            seen(&mut guard, (0..LATEST).map(then));
+            guard.surprise()
+        };
+        assert_eq!(after(1_000, &|n| n % 5 == 0, 1_000), None);
+        assert!(after(400, &|_| true, 1_000).unwrap().contains("200 of 200"));
+        assert!(after(1_000, &|_| false, 1_000).is_some());
+        assert_eq!(after(400, &|_| true, 100), None, "of a head with few rows anything may come");
+        assert_eq!(after(100, &|_| true, 1_000), None, "nobody knows yet what is usual");
+    }
+
+    #[test]
+    fn a_version_that_was_wrong_from_the_beginning_is_no_surprise() {
+        let mut guard = Guard::new(model(2.0, 1_000), OnlineOptions::default());
+        seen(&mut guard, (0..1_500).map(|n| n % 5 == 0));
+        assert_eq!(guard.surprise(), None);
+        guard.follow(model(-1.386_294_4, 1_000));
+        assert_eq!(guard.surprise(), None);
+    }
+
+    #[test]
+    fn answers_that_go_to_others_are_seen_by_their_loss() {
+        let scorer = Scorer::Linear(Linear { weights: vec![3.0], bias: 0.0, spread: None });
+        let sided = Model {
+            inputs: vec![ModelInput { name: "x".into(), kind: FieldKind::Number }],
+            columns: vec![Column::Number { input: 0, fill: 0.0, low: -9.0, high: 9.0 }],
+            heads: vec![Head { scorer, ..model(0.0, 1_000).heads[0].clone() }],
+            ..model(0.0, 1_000)
+        };
+        let mut guard = Guard::new(sided, OnlineOptions::default());
+        let see = |guard: &mut Guard, n: usize, honest: bool| {
+            let x = if n.is_multiple_of(2) { 1.0 } else { -1.0 };
+            let inputs = [x];
+            let positive = (x > 0.0) == (honest == !n.is_multiple_of(20));
+            guard.see(&OnlineRow { action: "card", group: "", acceptance: 0.5, inputs: &inputs, positive, time_ms: 1 });
+        };
+        (0..600).for_each(|n| see(&mut guard, n, true));
+        assert_eq!(guard.surprise(), None);
+        (0..LATEST).for_each(|n| see(&mut guard, n, false));
+        assert!(guard.surprise().unwrap().contains("log loss"));
     }
 
     #[test]

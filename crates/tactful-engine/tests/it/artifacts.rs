@@ -15,9 +15,7 @@ pub(crate) fn constant(bias: f32) -> Vec<u8> {
 
 /// A model with a head of the action `card` of so many rows, by which it has the acceptance `sigmoid(bias)`.
 pub(crate) fn card(bias: f32, rows: u64) -> Vec<u8> {
-    let mut model = proto::Artifact::decode(constant(bias).as_slice())
-        .and_then(|file| proto::Model::decode(file.model.as_slice()))
-        .expect("it was just written");
+    let mut model = decoded(&constant(bias));
     let head = &mut model.heads[0];
     (head.scope, head.id, head.rows) = (proto::HeadScope::Action.into(), "card".into(), rows);
     signed(&model)
@@ -55,4 +53,21 @@ fn signed(model: &proto::Model) -> Vec<u8> {
     let model = model.encode_to_vec();
     let sha256 = Sha256::digest(&model).to_vec();
     proto::Artifact { format: 1, model, sha256 }.encode_to_vec()
+}
+
+/// A model whose score is no number as soon as a customer's age and orders are large: infinity less infinity.
+pub(crate) fn overflowing() -> Vec<u8> {
+    let mut model = decoded(&constant(0.0));
+    let column = |input| proto::Column { input, encoding: Some(proto::column::Encoding::Number(UNBOUNDED)) };
+    model.inputs.push(proto::Input { name: "customer.orders".into(), kind: "number".into(), vocabulary: Vec::new() });
+    model.columns = vec![column(0), column(1)];
+    model.heads[0].weights = vec![3e38, -3e38];
+    model.golden_rows.iter_mut().for_each(|row| row.inputs = vec![f32::NAN, f32::NAN]);
+    signed(&model)
+}
+
+fn decoded(artifact: &[u8]) -> proto::Model {
+    proto::Artifact::decode(artifact)
+        .and_then(|file| proto::Model::decode(file.model.as_slice()))
+        .expect("it was just written")
 }

@@ -3,8 +3,8 @@
 use tactful_proto::v1::{self, ModelAlias};
 use tonic::Code;
 
-use crate::artifacts::{artifact, constant};
-use crate::fixture::{Served, fields, reason};
+use crate::artifacts::{artifact, card, constant, overflowing};
+use crate::fixture::{Served, ask, fields, reason, until};
 
 async fn id(served: &Served, subject: &str) -> String {
     served.decide(subject).await.unwrap().model_version
@@ -105,4 +105,138 @@ async fn a_version_tells_what_it_holds_and_whether_it_still_fits() {
     let dry = served.models().push(tokio_stream::iter(parts)).await.unwrap().into_inner();
     assert_eq!(dry.version.unwrap().number, 0);
     assert_eq!(aliases(&served).await.len(), 1, "a dry run registers nothing");
+}
+
+fn number(value: f64) -> v1::Value {
+    v1::Value { kind: Some(v1::value::Kind::Number(value)) }
+}
+
+async fn last_move(served: &Served) -> v1::AliasMove {
+    let list = served.models().list(v1::ListRequest::default()).await.unwrap().into_inner();
+    list.moves.into_iter().next().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_challenger_that_does_harm_is_taken_away_and_the_list_says_why() {
+    let served = Served::new().await;
+    let champion = served.champion(constant(0.0)).await.unwrap();
+    // On what was recorded so far, which is nothing, every score is a number.
+    let challenger = served.push(overflowing()).await.unwrap().version.unwrap();
+    served.alias(ModelAlias::Challenger, &challenger.number.to_string(), 0.5).await.unwrap();
+    for customer in 0..40 {
+        let mut request = ask(&format!("c{customer}"));
+        request.profile_overrides = [("age", 60.0), ("orders", 50.0)].map(|(name, n)| (name.into(), number(n))).into();
+        // Whatever a model does, the request does not fail for it.
+        served.decisions().decide(request).await.unwrap();
+    }
+    until(async || last_move(&served).await.cause() == v1::MoveCause::GuardRail, "it is taken away").await;
+    let moved = last_move(&served).await;
+    assert!(moved.to.is_none() && moved.note.contains("were no numbers"), "{moved:?}");
+    for customer in 0..40 {
+        assert_eq!(id(&served, &format!("c{customer}")).await, champion);
+    }
+}
+
+async fn exported(served: &Served) -> Vec<v1::DecisionRow> {
+    let mut rows = Vec::new();
+    let mut pages =
+        served.decisions().export_decisions(v1::ExportDecisionsRequest::default()).await.unwrap().into_inner();
+    while let Some(page) = pages.message().await.unwrap() {
+        rows.extend(page.rows);
+    }
+    rows
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_is_recorded_with_what_was_decided_and_compared() {
+    let served = Served::new().await;
+    let champion = served.champion(constant(0.0)).await.unwrap();
+    served.decide("before").await.unwrap();
+    // Under the shadow hardly anybody takes the card; it is all that there is to show.
+    let shadow = served.push(card(-8.0, 100)).await.unwrap().version.unwrap();
+    served.alias(ModelAlias::Shadow, "2", 0.0).await.unwrap();
+    for customer in 0..20 {
+        let decided = served.decide(&format!("c{customer}")).await.unwrap();
+        assert_eq!(
+            (decided.model_version.as_str(), decided.placements[0].actions[0].action_id.as_str()),
+            (champion.as_str(), "card")
+        );
+    }
+    let rows = exported(&served).await;
+    let (with, without): (Vec<_>, Vec<_>) = rows.iter().partition(|row| !row.shadow_model_version.is_empty());
+    assert_eq!((with.len(), without.len()), (20, 1));
+    for row in with {
+        assert_eq!(
+            (row.shadow_model_version.as_str(), row.model_version.as_str()),
+            (shadow.id.as_str(), champion.as_str())
+        );
+        assert!((row.shadow_acceptance_probability - 0.000_335).abs() < 1e-5 && row.acceptance_probability == 0.5);
+        assert_eq!(row.shadow_action_id, "card");
+    }
+    let request = v1::CompareRequest { name: "acceptance".into(), ..v1::CompareRequest::default() };
+    let compared = served.models().compare(request.clone()).await.unwrap().into_inner();
+    assert_eq!((compared.first.unwrap().number, compared.second.unwrap().number), (1, 2));
+    assert_eq!((compared.decisions, compared.agreement, compared.one_in), (21, 1.0, 1));
+    assert!((compared.mean_difference - 0.499_665).abs() < 1e-4, "{}", compared.mean_difference);
+    assert!(compared.first_quality.is_none(), "no window is closed yet");
+    let window = Some(prost_types::Duration { seconds: 0, nanos: 0 });
+    let wrong = v1::CompareRequest { window, ..request.clone() };
+    assert_eq!(fields(&served.models().compare(wrong).await.unwrap_err()), ["window"]);
+    let wrong = v1::CompareRequest { second: "9".into(), ..request };
+    assert_eq!(fields(&served.models().compare(wrong).await.unwrap_err()), ["second"]);
+}
+
+/// A file that LightGBM wrote, and its predictions.
+fn lightgbm() -> (Vec<u8>, Vec<v1::ForeignRow>) {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../tactful-models/tests/fixtures");
+    let rows = std::fs::read_to_string(format!("{fixtures}/lightgbm_nan.csv")).unwrap();
+    let row = |line: &str| {
+        let cells: Vec<f64> = line.split(',').map(|cell| cell.parse().unwrap_or(f64::NAN)).collect();
+        let (probability, values) = cells.split_last().unwrap();
+        v1::ForeignRow { values: values.iter().map(|value| *value as f32).collect(), probability: *probability }
+    };
+    (std::fs::read(format!("{fixtures}/lightgbm_nan.txt")).unwrap(), rows.lines().skip(1).map(row).collect())
+}
+
+async fn push_foreign(
+    served: &Served,
+    foreign: v1::ForeignModel,
+    file: Vec<u8>,
+) -> Result<v1::PushResponse, tonic::Status> {
+    let header = v1::PushHeader { foreign: Some(foreign), ..v1::PushHeader::default() };
+    let parts = [v1::push_request::Part::Header(header), v1::push_request::Part::Chunk(file)];
+    let parts = parts.map(|part| v1::PushRequest { part: Some(part) });
+    Ok(served.models().push(tokio_stream::iter(parts)).await?.into_inner())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_of_another_library_is_pushed_as_it_is() {
+    let served = Served::new().await;
+    let (file, golden_rows) = lightgbm();
+    let columns = [
+        "customer.age",
+        "customer.orders",
+        "contact.shown_24h",
+        "contact.shown_7d",
+        "contact.accepted_30d",
+        "contact.rejected_30d",
+    ];
+    let foreign = v1::ForeignModel {
+        name: "acceptance".into(),
+        columns: columns.map(Into::into).into(),
+        golden_rows,
+        ..v1::ForeignModel::default()
+    };
+    let pushed = push_foreign(&served, foreign.clone(), file.clone()).await.unwrap();
+    assert_eq!(pushed.check.unwrap().golden_rows, 40);
+    served.alias(ModelAlias::Champion, "", 0.0).await.unwrap();
+    let decided = served.decide("c").await.unwrap();
+    let acceptance = decided.placements[0].actions[0].factors.unwrap().acceptance_probability;
+    assert!(decided.model_version == pushed.version.unwrap().id && (0.3..0.8).contains(&acceptance), "{acceptance}");
+    let mut wrong = foreign.clone();
+    wrong.golden_rows[3].probability += 1e-4;
+    let refused = push_foreign(&served, wrong, file.clone()).await.unwrap_err();
+    assert_eq!(reason(&refused), (Code::FailedPrecondition, "MODEL_REFUSED".into()));
+    let unknown = v1::ForeignModel { format: "pickle".into(), ..foreign };
+    assert_eq!(fields(&push_foreign(&served, unknown, file).await.unwrap_err()), ["header.foreign.format"]);
 }

@@ -59,7 +59,7 @@ impl Render for ImportedModel<'_> {
         for note in notes {
             let _ = writeln!(out, "  note: {note}");
         }
-        let _ = writeln!(out, "written to {file}; load it with: tactful model load {file}");
+        let _ = writeln!(out, "written to {file}; push it with: tactful model push {file}");
         out
     }
 }

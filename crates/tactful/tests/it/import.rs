@@ -54,7 +54,7 @@ fn files_of_all_three_libraries_are_imported_and_shown() {
         assert_told(&told, &["acceptance ", format, "8 trees with ", "5 inputs in 6 columns, for action upgrade"]);
         assert_told(
             &told,
-            &["40 golden rows reproduced, at most ", &format!("load it with: tactful model load {out}")],
+            &["40 golden rows reproduced, at most ", &format!("push it with: tactful model push {out}")],
         );
         let shown = done(&tactful(&["model", "show", &out]));
         assert_told(&shown, &["sound", &format!("imported from {format} "), "customer.loyal", "upgrade"]);
@@ -136,7 +136,7 @@ fn an_imported_model_decides_on_a_server() {
     ];
     let (columns, out) = (home.file("columns.txt", fields.join("\n")), home.at("out.model"));
     done(&tactful(&import(&fixture("lightgbm_nan.txt"), &["--columns", &columns, "--out", &out])));
-    done(&server.run(&["model", "load", &out]));
+    done(&server.run(&["model", "push", &out, "--as", "champion"]));
     let rows = fs::read_to_string(fixture("lightgbm_nan.txt").with_extension("csv")).unwrap();
     let mut decided = 0;
     for row in rows.lines().skip(1).filter(|row| !row.contains(",,") && !row.starts_with(',')).take(5) {
