@@ -72,10 +72,10 @@ pub struct Lineage {
     /// Version of the code that trained or imported it.
     pub code_version: String,
     /// Format of the file that it was imported from; empty for a model trained here.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub source_format: String,
     /// What that file says of the library that wrote it; may be empty.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub source_version: String,
 }
 

@@ -9,7 +9,7 @@ use tactful_proto::v1::ModelAlias;
 pub(super) const PUSH_EXAMPLES: &str = "\
 Examples:
   tactful model push acceptance.model
-  tactful model push acceptance.model --as shadow --note 'with the new tenure feature'
+  tactful model push acceptance.model --as shadow --note tenure
   tactful model push acceptance.model --as champion
   tactful model push acceptance.model --dry-run --json
 
@@ -52,7 +52,7 @@ pub(crate) struct ListArgs {
 pub(super) const PROMOTE_EXAMPLES: &str = "\
 Examples:
   tactful model promote acceptance@3
-  tactful model promote acceptance@challenger --note 'better in every channel'
+  tactful model promote acceptance@challenger --note better
   tactful model promote acceptance";
 
 /// Options of `model promote`.
@@ -114,7 +114,7 @@ pub(crate) struct CanaryArgs {
 pub(super) const ROLLBACK_EXAMPLES: &str = "\
 Examples:
   tactful model rollback
-  tactful model rollback --note 'too many refusals at the desk'";
+  tactful model rollback --note refusals";
 
 /// Options of `model rollback`.
 #[derive(Args, Debug)]

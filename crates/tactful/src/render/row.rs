@@ -90,6 +90,6 @@ mod tests {
         assert_eq!(json["features"]["customer.age"], 44.0);
         assert_eq!(json["selection"], "holdout");
         assert_eq!(json["outcomes"][0]["type"], "not_presented");
-        assert_eq!(json.as_object().unwrap().len(), 17, "one key for each field of the message");
+        assert_eq!(json.as_object().unwrap().len(), 20, "one key for each field of the message");
     }
 }
