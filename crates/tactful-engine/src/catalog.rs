@@ -134,10 +134,14 @@ fn merge(sources: &[Source<'_>]) -> Result<Catalog, Vec<CatalogProblem>> {
         if part.holdout.is_some() && whole.holdout.is_some() {
             problems.push(source.problem_at("holdout", "holdout is given twice"));
         }
+        if part.exploration.is_some() && whole.exploration.is_some() {
+            problems.push(source.problem_at("exploration", "exploration is given twice"));
+        }
         if !part.company.is_empty() {
             whole.company = part.company;
         }
         whole.holdout = part.holdout.or(whole.holdout);
+        whole.exploration = part.exploration.or(whole.exploration);
         whole.purpose.extend(part.purpose);
         whole.feature.extend(part.feature);
         whole.fact.extend(part.fact);

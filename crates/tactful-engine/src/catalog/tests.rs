@@ -106,3 +106,17 @@ fn an_empty_or_absent_folder_is_named() {
     assert!(load(folder.path()).unwrap_err()[0].message.contains("0 TOML files"));
     assert!(load(&folder.path().join("absent")).unwrap_err()[0].message.contains("cannot read the folder"));
 }
+
+#[test]
+fn holdout_and_exploration_come_from_any_file_and_only_once() {
+    let with = |more: &str| compiled(&format!("{ACTION}\n{more}"));
+    let ruleset = with("[holdout]\nshare = 0.1\n[exploration]\nfloor = 0.03").unwrap();
+    assert_eq!(ruleset.catalog.exploration.map(|exploration| exploration.floor), Some(0.03));
+    assert_eq!(ruleset.catalog.holdout.as_ref().map(|holdout| holdout.share), Some(0.1));
+    for section in ["[holdout]\nshare = 0.1", "[exploration]"] {
+        let twice =
+            [("a.toml".into(), format!("{BASE}\n{section}")), ("b.toml".into(), format!("{ACTION}\n{section}"))];
+        let problems = compile(&twice.map(|(path, text): (PathBuf, String)| (path, text))).unwrap_err();
+        assert!(problems[0].message.contains("is given twice"), "{problems:?}");
+    }
+}

@@ -222,7 +222,7 @@ mod tests {
         let see = |guard: &mut Guard, n: usize, honest: bool| {
             let x = if n.is_multiple_of(2) { 1.0 } else { -1.0 };
             let inputs = [x];
-            let positive = (x > 0.0) == (honest == !n.is_multiple_of(20));
+            let positive = (x > 0.0) == (honest != n.is_multiple_of(20));
             guard.see(&OnlineRow { action: "card", group: "", acceptance: 0.5, inputs: &inputs, positive, time_ms: 1 });
         };
         (0..600).for_each(|n| see(&mut guard, n, true));

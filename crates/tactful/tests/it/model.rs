@@ -273,3 +273,40 @@ fn a_table_trains_without_a_server_and_its_problems_are_named() {
     let told = failed(2, &tactful(&["model", "train", &recipe, "--out", &home.at("x.model")]));
     assert_told(&told, &["[columns]", "--data FILE"]);
 }
+
+/// Promotes, dies at once, and starts again.
+fn lives_through_a_kill(start: impl Fn() -> Server, first: &str, second: &str) {
+    let server = start();
+    let promoted = |server: &Server, file: &str| {
+        let told = json(&server.run(&["model", "push", file, "--as", "champion", "--json"]));
+        told["version"]["id"].as_str().unwrap().to_owned()
+    };
+    let one = promoted(&server, first);
+    assert_eq!(app_intro(&server, "fibre").0, one);
+    let two = promoted(&server, second);
+    server.kill();
+    let server = start();
+    assert_eq!(app_intro(&server, "fibre").0, two, "the promoted one serves after a kill right behind the promotion");
+    let told = json(&server.run(&["model", "rollback", "--json"]));
+    assert_eq!(told["version"]["id"], one.as_str());
+    server.kill();
+    let server = start();
+    assert_eq!(app_intro(&server, "fibre").0, one, "and so does the one that was gone back to");
+    let list = json(&server.run(&["model", "list", "--json"]));
+    assert_eq!(list["moves"].as_array().unwrap().len(), 3, "{list}");
+    server.stop();
+}
+
+#[test]
+fn a_promotion_lives_through_a_kill_on_both_logs() {
+    let (home, server, recipe) = taught();
+    let (first, second) = (home.at("first.model"), home.at("second.model"));
+    let other = home.file("other.toml", format!("{RECIPE}seed = 2\nl2 = 9.0\n"));
+    done(&server.run(&["model", "train", &recipe, "--out", &first, "--quiet"]));
+    done(&server.run(&["model", "train", &other, "--out", &second, "--quiet"]));
+    server.stop();
+    let embedded = Home::new();
+    lives_through_a_kill(|| Server::start(&embedded), &first, &second);
+    let (redis, node) = (super::redis::Redis::start(), Home::new());
+    lives_through_a_kill(|| redis.node(&node), &first, &second);
+}
