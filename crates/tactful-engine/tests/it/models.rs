@@ -4,17 +4,19 @@
 use std::sync::Arc;
 
 use tactful_core::math::sigmoid;
+use tactful_core::ruleset::Alias;
 use tactful_core::score::Source;
-use tactful_engine::{Decided, Engine, Error};
+use tactful_engine::{Decided, Engine, Error, MoveCommand};
 use tactful_log::Log;
 use tactful_models::{Dataset, Recipe, train};
+use tactful_proto::storage::MoveCause;
 use tactful_proto::v1;
 
-use crate::artifacts::{artifact, constant};
+use crate::artifacts::{artifact, constant, overflowing};
 use crate::faulty::broken;
 use crate::fixture::{
-    Ask, PATIENCE, Running, Stop, aged, at, decide, export, external, ingest, now_s, number, outcome, start, until,
-    values,
+    Ask, PATIENCE, Running, Stop, aged, at, decide, export, external, ingest, now_s, number, order, outcome, start,
+    until, values,
 };
 
 fn version(decided: &Decided) -> Option<&str> {
@@ -214,4 +216,24 @@ async fn no_decision_mixes_models() {
         let (_, score) = expected.iter().find(|(model, _)| model.version == row.model_version).unwrap();
         assert_eq!(row.acceptance_probability, *score);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_challenger_whose_scores_are_no_numbers_fails_no_request_and_goes() {
+    let running = Running::new().await;
+    let engine = &running.engine;
+    engine.load_model(constant(0.5).into()).await.unwrap();
+    let pushed = engine.push_model(overflowing().into(), "").await.unwrap();
+    let (alias, to, cause, note) = (Alias::Challenger, Some(pushed.reference), MoveCause::Caller, String::new());
+    engine.move_alias(&MoveCommand { alias, to, share: 1.0, cause, note, follows: None }).await.unwrap();
+    let now = now_s();
+    ingest(engine, vec![aged("old", 65.0, now), order("old", "m1", 1.0, now), order("old", "m2", 1.0, now)]).await;
+    for _ in 0..3 {
+        let decided = decide(engine, "old");
+        assert!(decided.decision.placements[0].shown.is_empty() && !decided.decision.skipped.is_empty());
+    }
+    until(|| !engine.models().in_use.contains_key(&Alias::Challenger), "a guard-rail takes it away").await;
+    let last = engine.models().moves.last().cloned().unwrap();
+    assert_eq!(last.cause, MoveCause::GuardRail);
+    assert_eq!(acceptance(&decide(engine, "old")), sigmoid(0.5));
 }
