@@ -6,6 +6,7 @@
 
 mod buf;
 mod prerequisites;
+mod python;
 mod redis;
 mod report;
 
@@ -53,6 +54,8 @@ pub(crate) enum Step {
     Deny,
     /// buf lint of the protos.
     Buf,
+    /// The Python client: ruff, mypy, pytest against a real server.
+    Python,
 }
 
 /// How a step ended, each with what there is to say.
@@ -79,6 +82,7 @@ impl Step {
             Self::Doc => "doc",
             Self::Deny => "deny",
             Self::Buf => "buf",
+            Self::Python => "python",
         }
     }
 
@@ -103,6 +107,7 @@ impl Step {
             }
             Self::Deny => deny(workspace, console),
             Self::Buf => buf::lint(workspace, console),
+            Self::Python => python::test(workspace, console),
         }
     }
 }
@@ -187,7 +192,7 @@ mod tests {
 
     #[test]
     fn steps_keep_their_order_and_obey_the_options() {
-        assert_eq!(options(&[], &[]).selected().len(), 8);
+        assert_eq!(options(&[], &[]).selected().len(), 9);
         assert_eq!(options(&[Step::Doc, Step::Fmt], &[]).selected(), [Step::Fmt, Step::Doc]);
         assert_eq!(options(&[Step::Doc, Step::Fmt], &[Step::Fmt]).selected(), [Step::Doc]);
         assert!(!options(&[], &[Step::Tests]).selected().contains(&Step::Tests));

@@ -27,7 +27,7 @@ enum Level {
     Optional,
 }
 
-const NEEDS: [Need; 8] = [
+const NEEDS: [Need; 9] = [
     Need { name: "cargo", probe: &["cargo", "--version"], install: "see https://rustup.rs", level: Level::Build },
     Need {
         name: "rustc",
@@ -64,6 +64,12 @@ const NEEDS: [Need; 8] = [
         name: "npm (for buf)",
         probe: &["npm", "--version"],
         install: "apt-get install npm",
+        level: Level::Optional,
+    },
+    Need {
+        name: "python3 with venv (for the Python client)",
+        probe: &["python3", "-c", "import ensurepip, venv"],
+        install: "apt-get install python3 python3-venv",
         level: Level::Optional,
     },
 ];
