@@ -221,3 +221,18 @@ pub(crate) const TREES_BOUND: (u32, &str, usize) = (1, "trees of a head", TREES_
 pub(crate) const TREES_IN_ALL_MAX: usize = 1 << 20;
 /// Field of `Head` that holds its forest.
 pub(crate) const FOREST_FIELD: u32 = 7;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lineage_in_json_comes_back_with_and_without_a_foreign_file() {
+        for source_format in ["", "onnx"] {
+            let lineage = Lineage { source_format: source_format.into(), train_rows: 3, ..Lineage::default() };
+            let text = serde_json::to_string(&lineage).unwrap();
+            assert_eq!(text.contains("source_format"), !source_format.is_empty());
+            assert_eq!(serde_json::from_str::<Lineage>(&text).unwrap(), lineage);
+        }
+    }
+}
