@@ -27,7 +27,7 @@ const ROWS_MAX: usize = 32;
 
 /// Sends the rows of all decisions made in `start_ms..end_ms`, partition by partition in log order: those
 /// that are archived from the archive, if this directory is the log's, the others from the log.
-/// Ends early without error if the receiver is gone. Memory: as [`visit`].
+/// Ends early without error if the receiver is gone. Memory: the outcomes of one partition, and a page of rows.
 ///
 /// # Errors
 /// If the log or the archive fails or holds something that cannot be read, and [`Error::ArchiveAbsent`] if what
