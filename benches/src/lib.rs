@@ -17,3 +17,4 @@ mod raw;
 pub mod rng;
 pub mod serve;
 pub mod state;
+pub mod swap;

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use benches::decide::{SIZES, Setting};
-use benches::{echo, ingest, serve, state};
+use benches::{echo, ingest, serve, state, swap};
 use clap::{Args, Parser};
 use serde::Serialize;
 
@@ -55,6 +55,23 @@ enum Command {
         #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
         customers: u32,
     },
+    /// Models pushed and promoted under constant load: what decisions notice, and how soon a version is live.
+    Swap {
+        /// Print one JSON line.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Swaps in all, a multiple of 10.
+        #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(10..=9_000))]
+        swaps: u32,
+        /// Swaps a second.
+        #[arg(long, default_value_t = 10.0)]
+        swaps_per_second: f64,
+        /// Decisions a second.
+        #[arg(long, default_value_t = 1_000.0)]
+        rate: f64,
+    },
     /// The restart of `state`.
     #[command(hide = true)]
     Restart(RestartArgs),
@@ -99,20 +116,25 @@ struct RestartArgs {
 
 impl Common {
     fn window(&self) -> Result<Duration> {
-        anyhow::ensure!((0.05..=3_600.0).contains(&self.seconds), "--seconds {} is not 0.05 to 3600", self.seconds);
+        ensure!((0.05..=3_600.0).contains(&self.seconds), "--seconds {} is not 0.05 to 3600", self.seconds);
         Ok(Duration::from_secs_f64(self.seconds))
     }
 
     fn print(&self, figures: &impl Serialize) -> Result<()> {
-        match serde_json::to_value(figures)? {
-            figures if self.json => println!("{figures}"),
-            serde_json::Value::Object(figures) => {
-                figures.iter().for_each(|(name, figure)| println!("{name:<24} {figure}"));
-            }
-            figure => println!("{figure}"),
-        }
-        Ok(())
+        print(figures, self.json)
     }
+}
+
+/// Prints figures line by line, or as one line of JSON.
+fn print(figures: &impl Serialize, json: bool) -> Result<()> {
+    match serde_json::to_value(figures)? {
+        figures if json => println!("{figures}"),
+        serde_json::Value::Object(figures) => {
+            figures.iter().for_each(|(name, figure)| println!("{name:<24} {figure}"));
+        }
+        figure => println!("{figure}"),
+    }
+    Ok(())
 }
 
 fn main() -> Result<()> {
@@ -124,6 +146,11 @@ fn main() -> Result<()> {
         Command::Ingest { common, server } => common.print(&ingest::measure(&server.tactful, common.window()?)?),
         Command::State { common, customers } => {
             common.print(&state::measure(&std::env::current_exe()?, common.window()?, customers as usize)?)
+        }
+        Command::Swap { json, server, swaps, swaps_per_second, rate } => {
+            let positive = |rate: f64| rate.is_finite() && rate > 0.0;
+            ensure!(positive(swaps_per_second) && positive(rate), "--swaps-per-second and --rate must be positive");
+            print(&swap::measure(&server.tactful, swap::Setup { swaps, swaps_per_s: swaps_per_second, rate })?, json)
         }
         Command::Restart(args) => {
             println!("{}", serde_json::to_string(&state::restart(&args.folder, args.part)?)?);

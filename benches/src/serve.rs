@@ -35,8 +35,8 @@ const LOAD: f64 = 0.6;
 /// Turns that each server takes in each kind of load; the median counts.
 const TURNS: usize = 3;
 /// Different requests.
-const REQUESTS: usize = 4_096;
-const DECIDE: &str = "/tactful.v1.DecisionService/Decide";
+pub(crate) const REQUESTS: usize = 4_096;
+pub(crate) const DECIDE: &str = "/tactful.v1.DecisionService/Decide";
 
 /// What was measured.
 #[derive(Clone, Debug, Serialize)]
@@ -117,7 +117,7 @@ fn figures(peaks: &Turns, tails: &Turns) -> Result<Measured> {
 }
 
 /// The middle one of a figure over the turns.
-fn median(reports: &[Report], figure: impl Fn(&Report) -> f64) -> f64 {
+pub(crate) fn median(reports: &[Report], figure: impl Fn(&Report) -> f64) -> f64 {
     let mut figures: Vec<f64> = reports.iter().map(figure).collect();
     figures.sort_unstable_by(f64::total_cmp);
     figures[figures.len() / 2]
@@ -208,7 +208,8 @@ pub(crate) fn start_tactful(
     Process::start(tactful, &arguments, core, &folder.join("server.log"))
 }
 
-fn request(rng: &mut Rng, customers: usize) -> DecideRequest {
+/// A decision of a random customer, with a context.
+pub(crate) fn request(rng: &mut Rng, customers: usize) -> DecideRequest {
     let word = |words: &[&str], rng: &mut Rng| Value { kind: Some(Kind::Text(words[rng.below(words.len())].into())) };
     DecideRequest {
         subject_id: id(rng.below(customers)),

@@ -29,6 +29,8 @@ enum What {
     Serve(Customers),
     /// Events per second over gRPC into a real server, each acknowledged durable.
     Ingest(Common),
+    /// Models pushed and promoted under constant load: what decisions notice, and how soon a version is live.
+    Swap(Swap),
     /// What customers take in memory, what their snapshots cost, and how soon a restart knows them again.
     State(Customers),
 }
@@ -43,7 +45,24 @@ struct Customers {
     customers: Option<u32>,
 }
 
-/// Options that every benchmark has.
+/// Options of the swaps.
+#[derive(Args)]
+struct Swap {
+    /// Swaps in all, a multiple of 10 [default: 1000].
+    #[arg(long, value_name = "N")]
+    swaps: Option<u32>,
+    /// Swaps a second [default: 10].
+    #[arg(long, value_name = "N")]
+    swaps_per_second: Option<f64>,
+    /// Decisions a second [default: 1000].
+    #[arg(long, value_name = "N")]
+    rate: Option<f64>,
+    /// Print one JSON line on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options that most benchmarks have.
 #[derive(Args)]
 struct Common {
     /// Seconds of each measurement [default: 5].
@@ -77,19 +96,35 @@ fn build(workspace: &Workspace) -> Result<()> {
 
 /// What the `benches` program is called with.
 fn arguments(what: &What, tactful: &Path) -> Vec<String> {
-    let (name, common, customers) = match what {
-        What::Decide(options) => ("decide", &options.common, options.customers),
-        What::Serve(options) => ("serve", &options.common, options.customers),
-        What::Ingest(common) => ("ingest", common, None),
-        What::State(options) => ("state", &options.common, options.customers),
+    let name = match what {
+        What::Decide(_) => "decide",
+        What::Serve(_) => "serve",
+        What::Ingest(_) => "ingest",
+        What::Swap(_) => "swap",
+        What::State(_) => "state",
     };
     let mut arguments = vec![name.to_owned()];
-    if matches!(what, What::Serve(_) | What::Ingest(_)) {
+    if matches!(what, What::Serve(_) | What::Ingest(_) | What::Swap(_)) {
         arguments.extend(["--tactful".to_owned(), tactful.to_string_lossy().into_owned()]);
     }
-    arguments.extend(common.seconds.map(|seconds| format!("--seconds={seconds}")));
-    arguments.extend(customers.map(|customers| format!("--customers={customers}")));
-    arguments.extend(common.json.then(|| "--json".to_owned()));
+    let json = match what {
+        What::Decide(options) | What::Serve(options) | What::State(options) => {
+            arguments.extend(options.common.seconds.map(|seconds| format!("--seconds={seconds}")));
+            arguments.extend(options.customers.map(|customers| format!("--customers={customers}")));
+            options.common.json
+        }
+        What::Ingest(common) => {
+            arguments.extend(common.seconds.map(|seconds| format!("--seconds={seconds}")));
+            common.json
+        }
+        What::Swap(options) => {
+            arguments.extend(options.swaps.map(|swaps| format!("--swaps={swaps}")));
+            arguments.extend(options.swaps_per_second.map(|rate| format!("--swaps-per-second={rate}")));
+            arguments.extend(options.rate.map(|rate| format!("--rate={rate}")));
+            options.json
+        }
+    };
+    arguments.extend(json.then(|| "--json".to_owned()));
     arguments
 }
 
@@ -104,6 +139,9 @@ mod tests {
         assert_eq!(arguments(&decide, Path::new("t")), ["decide", "--seconds=0.5", "--customers=9", "--json"]);
         let ingest = What::Ingest(common());
         assert_eq!(arguments(&ingest, Path::new("t")), ["ingest", "--tactful", "t", "--seconds=0.5", "--json"]);
+        let swap = What::Swap(Swap { swaps: Some(20), swaps_per_second: Some(2.5), rate: None, json: true });
+        let expected = ["swap", "--tactful", "t", "--swaps=20", "--swaps-per-second=2.5", "--json"];
+        assert_eq!(arguments(&swap, Path::new("t")), expected);
         let state = What::State(Customers { common: common(), customers: Some(9) });
         assert_eq!(arguments(&state, Path::new("t")), ["state", "--seconds=0.5", "--customers=9", "--json"]);
     }

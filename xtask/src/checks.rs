@@ -52,7 +52,7 @@ pub(crate) enum Step {
     Doc,
     /// cargo deny: bans, licences, sources.
     Deny,
-    /// buf lint of the protos.
+    /// buf: lint of the protos, and what they promised before.
     Buf,
     /// The Python client: ruff, mypy, pytest against a real server.
     Python,
@@ -106,7 +106,7 @@ impl Step {
                 execute(command, console)
             }
             Self::Deny => deny(workspace, console),
-            Self::Buf => buf::lint(workspace, console),
+            Self::Buf => buf::check(workspace, console),
             Self::Python => python::test(workspace, console),
         }
     }

@@ -22,8 +22,8 @@ use crate::recipe::{FtrlOptions, GOLDEN_ROWS_MIN, Recipe};
 const START_ROWS: f64 = 20.0;
 /// Rows at most that a champion's head counts for: beyond, it would hardly learn any more.
 const CHAMPION_ROWS_MAX: f64 = 2_000.0;
-/// Least of n: the standard deviation of a weight that nothing is known of is a half.
-const PRECISION_MIN: f64 = 4.0;
+/// What each input adds to n of every weight: the precision of what is known before any row.
+const PRECISION: f64 = 1.0;
 /// Latest rows that are kept for golden rows.
 const RECENT_MAX: usize = 32;
 /// How close to 0 and 1 a start acceptance is taken.
@@ -248,7 +248,10 @@ impl Learner {
         };
         let rate = if own { (positives as f64 + 1.0) / (rows as f64 + 2.0) } else { rate };
         let counted = if own { (rows as f64).clamp(START_ROWS, CHAMPION_ROWS_MAX) } else { START_ROWS };
-        let mut n = vec![(counted * rate * (1.0 - rate)).max(PRECISION_MIN); weights.len()];
+        // Each input adds about one to the squares of a row's columns: all weights together leave the logit of a new
+        // head a standard deviation of about one, however many there are, and no single row turns it over.
+        let prior = PRECISION * self.frame.inputs.len().max(1) as f64;
+        let mut n = vec![prior + counted * rate * (1.0 - rate); weights.len()];
         if let Some(intercept) = n.last_mut() {
             *intercept = counted * rate * (1.0 - rate);
         }

@@ -55,6 +55,10 @@ pub struct ExplorationDef {
     /// Share of the choices that is spread evenly over the actions that could be worth showing, 0 to 1.
     #[serde(default = "floor")]
     pub floor: f64,
+    /// What the standard deviations of the draws are multiplied by, above 0 and at most 2. Less than 1 explores less than
+    /// what is known would have it, which loses less (Chapelle and Li 2011, section 4: posterior reshaping).
+    #[serde(default = "width")]
+    pub width: f64,
     /// Draws for each action.
     #[serde(default = "draws")]
     pub draws: usize,
@@ -65,6 +69,10 @@ pub struct ExplorationDef {
 
 fn floor() -> f64 {
     0.02
+}
+
+fn width() -> f64 {
+    0.5
 }
 
 fn draws() -> usize {

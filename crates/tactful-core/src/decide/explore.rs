@@ -80,7 +80,7 @@ impl Arm {
     fn new(scoring: &Scoring<'_>, exploration: &ExplorationDef, action: ActionIx, seed: u64) -> Self {
         let scored = scoring.scored(action);
         let centre = logit(f64::from(scored.acceptance).clamp(EDGE, 1.0 - EDGE)) as f32;
-        let deviation = scoring.deviation(action, scored.acceptance);
+        let deviation = scoring.deviation(action, scored.acceptance) * exploration.width as f32;
         let factors = &scoring.ruleset.factors[action];
         // By the place in the catalogue, so that a model that reorders nothing draws alike.
         let stream = crate::hash::keyed(seed, &(scoring.ruleset.actions[action].position as u64).to_le_bytes());
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn chances_are_shares_of_the_draws_with_a_floor_and_sum_to_one() {
-        let exploration = ExplorationDef { floor: 0.1, draws: 4, candidates: 8 };
+        let exploration = ExplorationDef { floor: 0.1, width: 1.0, draws: 4, candidates: 8 };
         let arms = [arm(0, &[3.0, 1.0, 0.5, 0.2]), arm(1, &[2.0, 2.0, 0.5, 0.1]), arm(2, &[0.1, 0.1, 0.1, 0.1])];
         let chances = Chances::of(&arms.iter().collect::<Vec<_>>(), 0.4, &exploration);
         // Each of the first two wins a draw alone, the first wins the tie; the last draw beats no cost.
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn what_never_beats_the_cost_is_never_shown() {
-        let exploration = ExplorationDef { floor: 0.5, draws: 2, candidates: 8 };
+        let exploration = ExplorationDef { floor: 0.5, width: 1.0, draws: 2, candidates: 8 };
         let chances = Chances::of(&[&arm(0, &[0.1, 0.2])], 0.3, &exploration);
         assert_eq!((chances.silence, chances.draw(0.0)), (1.0, None));
         let sure = Chances::of(&[&arm(0, &[1.0, 1.0])], 0.3, &exploration);

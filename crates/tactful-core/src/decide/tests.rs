@@ -481,7 +481,15 @@ fn exploration_keeps_silence_and_fills_slots_without_repeats() {
 
 #[test]
 fn an_exploration_that_makes_no_sense_is_refused_by_key() {
-    for (key, value) in [("floor", "1.5"), ("floor", "nan"), ("draws", "0"), ("draws", "5000"), ("candidates", "0")] {
+    for (key, value) in [
+        ("floor", "1.5"),
+        ("floor", "nan"),
+        ("width", "0.0"),
+        ("width", "3.0"),
+        ("draws", "0"),
+        ("draws", "5000"),
+        ("candidates", "0"),
+    ] {
         let catalog: Catalog = toml::from_str(&format!("{BASE}\n[exploration]\n{key} = {value}")).unwrap();
         let problems = Ruleset::compile(&catalog).unwrap_err();
         assert!(format!("{problems:?}").contains(key), "{problems:?}");

@@ -124,9 +124,12 @@ fn check_lists(catalog: &Catalog, report: &mut Report) {
 }
 
 fn check_exploration(exploration: &ExplorationDef, report: &mut Report) {
-    let ExplorationDef { floor, draws, candidates } = *exploration;
+    let ExplorationDef { floor, width, draws, candidates } = *exploration;
     report
         .require((0.0..=1.0).contains(&floor), "floor", || (format!("{floor} is not between 0 and 1"), "2 % is 0.02"));
+    report.require(width > 0.0 && width <= 2.0, "width", || {
+        (format!("{width} is not above 0 and at most 2"), "0.5 is a good number")
+    });
     report.require((1..=limits::DRAWS_MAX).contains(&draws), "draws", || {
         (format!("{draws} is not between 1 and {}", limits::DRAWS_MAX), "32 is a good number")
     });

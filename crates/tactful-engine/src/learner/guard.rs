@@ -8,16 +8,15 @@ use std::collections::{HashMap, VecDeque};
 use tactful_core::score::{Model, Scope};
 use tactful_models::{OnlineOptions, OnlineRow};
 
-/// Answers that are looked at together, the latest of them, and the fewest before those that say anything.
+/// Answers that are looked at together, and the latest of them. Fewer say nothing, nor do fewer before them.
 const WINDOW: usize = 2_000;
 const LATEST: usize = 200;
-const BEFORE_MIN: usize = 200;
 /// Fewest rows of a head that is looked at.
-const ESTABLISHED_ROWS: u64 = 300;
+const ESTABLISHED_ROWS: u64 = 500;
 /// A surprise beyond chance must also move the share of positive answers by so much in its logit.
 const SHIFT_MIN: f64 = 1.2;
 /// How many times the log loss of before.
-const LOSS_RATIO_MAX: f64 = 1.4;
+const LOSS_RATIO_MAX: f64 = 1.75;
 /// How close to 0 and 1 a prediction is taken.
 const EDGE: f64 = 1e-4;
 
@@ -68,36 +67,35 @@ impl Guard {
     }
 
     /// Why the latest answers cannot come from where those before came from, if so: more or fewer are positive,
-    /// or others are.
+    /// or others are. Errors count by how far blocks of answers before lay apart, since answers of one visit belong
+    /// together and so lie further apart than chance would have them.
     pub(super) fn surprise(&self) -> Option<String> {
-        let before = self.answers.len().checked_sub(LATEST).filter(|before| *before >= BEFORE_MIN)?;
-        let then = Sums::of(self.answers.iter().take(before));
-        let now = Sums::of(self.answers.iter().skip(before));
-        self.shift(&then, &now).or_else(|| self.loss(&then, &now))
-    }
-
-    /// Whether the share of positive answers has moved.
-    fn shift(&self, then: &Sums, now: &Sums) -> Option<String> {
-        let expected = (now.predicted * (then.positives + 1.0) / (then.predicted + 1.0)).min(now.count - 1.0);
-        let variance = expected * (1.0 - expected / now.count) + expected * expected / (then.positives + 1.0);
-        let errors = (now.positives - expected).abs() / variance.sqrt().max(1.0);
-        let logit = |positives: f64| ((positives + 0.5) / (now.count - positives + 0.5)).ln();
-        let moved = (logit(now.positives) - logit(expected)).abs();
-        (errors > self.options.surprise_max && moved > SHIFT_MIN).then(|| {
-            let (observed, count) = (now.positives, now.count);
-            format!("{observed:.0} of {count:.0} answers are positive where {expected:.0} were to be expected")
-        })
-    }
-
-    /// Whether the predictions fit the answers worse than before.
-    fn loss(&self, then: &Sums, now: &Sums) -> Option<String> {
-        let usual = (then.loss / then.expected_loss.max(EDGE)).max(1.0);
-        let expected = now.expected_loss * usual;
-        let errors = (now.loss - expected) / (now.loss_variance.sqrt() * usual).max(f64::MIN_POSITIVE);
-        (errors > self.options.surprise_max && now.loss > LOSS_RATIO_MAX * expected).then(|| {
-            let (mean, usual, count) = (now.loss / now.count, expected / now.count, now.count);
-            format!("the log loss of {count:.0} answers is {mean:.3} where {usual:.3} was to be expected")
-        })
+        let answers: Vec<&Answer> = self.answers.iter().rev().collect();
+        let blocks: Vec<Sums> = answers.chunks_exact(LATEST).map(|block| Sums::of(block.iter().copied())).collect();
+        let (now, before) = blocks.split_first()?;
+        if before.is_empty() {
+            return None;
+        }
+        let then = Sums::of(answers.iter().skip(LATEST).copied());
+        let apart = |errors: fn(&Sums, &Sums) -> f64| {
+            let squares = before.iter().map(|block| errors(&then, block).powi(2)).sum::<f64>();
+            (squares / before.len() as f64).sqrt().max(1.0)
+        };
+        let is_surprise =
+            |errors: fn(&Sums, &Sums) -> f64| errors(&then, now) > self.options.surprise_max * apart(errors);
+        if is_surprise(shift_errors) && shift(&then, now) > SHIFT_MIN {
+            let (observed, count, expected) = (now.positives, now.count, expected_positives(&then, now));
+            return Some(format!(
+                "{observed:.0} of {count:.0} answers are positive where {expected:.0} were to be expected"
+            ));
+        }
+        if is_surprise(loss_errors) && now.loss > LOSS_RATIO_MAX * expected_loss(&then, now) {
+            let (mean, usual, count) = (now.loss / now.count, expected_loss(&then, now) / now.count, now.count);
+            return Some(format!(
+                "the log loss of {count:.0} answers is {mean:.3} where {usual:.3} was to be expected"
+            ));
+        }
+        None
     }
 
     /// Why a new version would score too differently, if so.
@@ -108,7 +106,7 @@ impl Guard {
             Some((f64::from(model.probability(*head, &answer.inputs)) - answer.predicted).abs())
         });
         let differences: Vec<f64> = both.collect();
-        if differences.len() < BEFORE_MIN {
+        if differences.len() < LATEST {
             return None;
         }
         let mean = differences.iter().sum::<f64>() / differences.len() as f64;
@@ -142,6 +140,40 @@ impl Sums {
         }
         sums
     }
+}
+
+/// Positive answers that were to be expected, by the predictions and how those before came out.
+fn expected_positives(then: &Sums, now: &Sums) -> f64 {
+    (now.predicted * (then.positives + 1.0) / (then.predicted + 1.0)).min(now.count - 1.0)
+}
+
+/// How many standard errors the positive answers are from what was to be expected.
+fn shift_errors(then: &Sums, now: &Sums) -> f64 {
+    let expected = expected_positives(then, now);
+    let variance = expected * (1.0 - expected / now.count) + expected * expected / (then.positives + 1.0);
+    (now.positives - expected).abs() / variance.sqrt().max(1.0)
+}
+
+/// How far the logit of the share of positive answers has moved.
+fn shift(then: &Sums, now: &Sums) -> f64 {
+    let logit = |positives: f64| ((positives + 0.5) / (now.count - positives + 0.5)).ln();
+    (logit(now.positives) - logit(expected_positives(then, now))).abs()
+}
+
+/// How many times their own expectation the predictions' log loss was before.
+fn usual_loss(then: &Sums) -> f64 {
+    (then.loss / then.expected_loss.max(EDGE)).max(1.0)
+}
+
+/// Log loss that was to be expected.
+fn expected_loss(then: &Sums, now: &Sums) -> f64 {
+    now.expected_loss * usual_loss(then)
+}
+
+/// How many standard errors the log loss is above what was to be expected.
+fn loss_errors(then: &Sums, now: &Sums) -> f64 {
+    let deviation = now.loss_variance.sqrt() * usual_loss(then);
+    (now.loss - expected_loss(then, now)).max(0.0) / deviation.max(f64::MIN_POSITIVE)
 }
 
 /// Heads of single actions with enough rows, by action.

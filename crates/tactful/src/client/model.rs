@@ -19,7 +19,7 @@ use crate::{
     render::model::ShownModel,
 };
 
-pub(crate) use self::{import::import, report::report, train::train};
+pub(crate) use self::{beside::write_all, import::import, report::report, train::train};
 
 /// Checks a model file as a server would, or asks a server for a version, and shows what it holds.
 pub(crate) async fn show(global: &Global, args: &ShowArgs) -> Result<ExitCode> {

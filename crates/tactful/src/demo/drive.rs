@@ -294,7 +294,7 @@ fn next_steps(place: &Place, learnt: Option<&Learnt>) -> Vec<String> {
     let program = std::env::args().next().unwrap_or_else(|| "tactful".into());
     let (again, catalog) = (&place.again, place.catalog.display());
     let model = match learnt {
-        Some(learnt) => format!("  {program} model show {}", learnt.file.display()),
+        Some(learnt) => format!("  {program} model report {}", learnt.file.display()),
         None => format!("  {program} export decisions | tail -n 1"),
     };
     let mut lines = vec![String::new(), "try next, with the customers and decisions of this demo:".into()];

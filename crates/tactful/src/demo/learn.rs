@@ -1,7 +1,7 @@
 //! The loop closes: the record of decisions comes back over the API, a model is trained from it,
-//! checked, kept in a file, pushed to the running server and promoted.
+//! checked, kept in a file with its card and report beside it, pushed to the running server and promoted.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -11,7 +11,7 @@ use tonic::transport::Channel;
 
 use crate::background;
 use crate::cli::Global;
-use crate::client::{registry, rows};
+use crate::client::{model, registry, rows};
 
 /// What the retraining brought.
 pub(super) struct Learnt {
@@ -37,8 +37,14 @@ impl Learnt {
 /// a while: beside the customers, not in their way.
 pub(super) async fn retrain(global: Global, channel: Channel, data_dir: PathBuf) -> Result<Learnt> {
     let started = Instant::now();
-    let trained = background::compute(move || train(&global)).await??;
-    let file = write(&data_dir, &trained.artifact)?;
+    let file = data_dir.join("acceptance.model");
+    let kept = file.clone();
+    let trained = background::compute(move || {
+        let trained = train(&global)?;
+        model::write_all(&kept, &trained)?;
+        Ok::<_, anyhow::Error>(trained)
+    })
+    .await??;
     let pushed = registry::push_champion(channel, trained.artifact).await?;
     let version = pushed.version.map(|version| version.id).unwrap_or_default();
     Ok(Learnt { report: trained.report, version, file, took: started.elapsed() })
@@ -58,10 +64,4 @@ async fn collect(global: &Global, recipe: &Recipe) -> Result<Dataset> {
         dataset.push(row)?;
     }
     Ok(dataset)
-}
-
-fn write(data_dir: &Path, artifact: &[u8]) -> Result<PathBuf> {
-    let file = data_dir.join("acceptance.model");
-    std::fs::write(&file, artifact)?;
-    Ok(file)
 }

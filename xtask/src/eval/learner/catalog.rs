@@ -1,6 +1,6 @@
 //! The shipped catalogue with exploration, with or without one action.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use toml::{Table, Value};
@@ -15,24 +15,6 @@ pub(super) fn write(shipped: &Path, folder: &Path, without: Option<&str>) -> Res
         ensure!(left_out == 1, "no action of the shipped catalogue is called {action}: name one with --scenario");
     }
     Ok(())
-}
-
-/// How many actions each placement shows unless a request says otherwise.
-pub(super) fn placement_counts(folder: &Path) -> Result<BTreeMap<String, (usize, f64)>> {
-    let mut counts = BTreeMap::new();
-    for file in fs::read_dir(folder)? {
-        let path = file?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            let table: Table = fs::read_to_string(&path)?.parse()?;
-            for placement in table.get("placement").and_then(Value::as_array).into_iter().flatten() {
-                let id = placement.get("id").and_then(Value::as_str).context("a placement has no id")?;
-                let count = placement.get("count").and_then(Value::as_integer).unwrap_or(1);
-                let cost = placement.get("interruption_cost").and_then(Value::as_float).unwrap_or(0.0);
-                counts.insert(id.to_owned(), (count as usize, cost));
-            }
-        }
-    }
-    Ok(counts)
 }
 
 fn copy(from: &Path, to: &Path, without: Option<&str>, left_out: &mut usize) -> Result<()> {

@@ -1,15 +1,15 @@
 //! Simulated customers against a real server: what happens to them goes in, decisions come back, they answer.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use indicatif::ProgressBar;
 use tactful_proto::v1::{
-    BatchDecideRequest, CandidateTrace, DecideRequest, DecideResponse, Explain, IngestItem, IngestRequest,
-    OutcomeReport, OutcomeType, Stage, batch_decide_result, decision_service_client::DecisionServiceClient,
+    BatchDecideRequest, DecideRequest, DecideResponse, Explain, IngestItem, IngestRequest, OutcomeReport, OutcomeType,
+    Selection, Stage, batch_decide_result, decision_service_client::DecisionServiceClient,
     event_service_client::EventServiceClient, ingest_item::Item,
 };
 use tactful_sim::{Reaction, Step, World};
@@ -27,41 +27,48 @@ const REQUESTS_MAX: usize = 32;
 /// One decision in so many is explained and looked at.
 const LOOK_EVERY: u64 = 2;
 const ITEMS_MAX: usize = 1_000;
-/// Latest opportunities over which an action's reach is measured.
-const WINDOW: usize = 100;
-/// What it must reach.
-const BAR: f64 = 0.8;
-
-/// Count and interruption cost of each placement.
-type Placements = BTreeMap<String, (usize, f64)>;
-
 /// Drives a server with simulated customers.
 pub(super) struct Driver {
     world: World,
     decisions: DecisionServiceClient<Channel>,
     events: EventServiceClient<Channel>,
-    placements: Placements,
     poisoned: bool,
 }
 
-/// Opportunities of one action, in the order of decisions.
-pub(super) struct Opportunities {
+/// Whom one action is shown to, of those whom it could be shown to.
+pub(super) struct Audience {
     action: String,
     decisions: u64,
-    count: u64,
-    /// True acceptance of the latest, and whether it was shown.
-    latest: VecDeque<(f64, bool)>,
-    decisions_to_80: Option<u64>,
+    /// The latest decisions with the action among those that could be shown.
+    latest: VecDeque<Look>,
+    /// Decisions back to which they count.
+    window: u64,
+}
+
+/// A decision in which the action could be shown.
+struct Look {
+    decision: u64,
+    /// True acceptance.
+    acceptance: f64,
+    is_shown: bool,
+}
+
+/// How well an action has found its audience.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Reach {
+    /// Share of all acceptances that it could have, that it has.
+    pub(super) volume: f64,
+    /// How many times as often it is accepted where it is shown as it would be everywhere.
+    pub(super) lift: f64,
 }
 
 impl Driver {
-    pub(super) async fn new(server: &Server, seed: u64, placements: Placements) -> Result<Self> {
+    pub(super) async fn new(server: &Server, seed: u64) -> Result<Self> {
         let channel = server.connect().await?;
         let mut driver = Self {
             world: World::new(seed, CUSTOMERS, now_ms()?),
             decisions: DecisionServiceClient::new(channel.clone()),
             events: EventServiceClient::new(channel),
-            placements,
             poisoned: false,
         };
         let introductions = driver.world.introductions().into_iter().map(event).collect();
@@ -78,7 +85,7 @@ impl Driver {
     pub(super) async fn decide(
         &mut self,
         count: u64,
-        mut opportunities: Option<&mut Opportunities>,
+        mut audience: Option<&mut Audience>,
         bar: &ProgressBar,
     ) -> Result<()> {
         let (mut made, mut round) = (0, Instant::now());
@@ -96,21 +103,20 @@ impl Driver {
             }
             self.ingest(events).await?;
             requests.truncate((count - made) as usize);
-            if opportunities.is_some() {
+            if audience.is_some() {
                 let looked_at = requests.iter_mut().step_by(LOOK_EVERY as usize);
                 looked_at.for_each(|request| request.explain = Explain::Full.into());
             }
             made += requests.len() as u64;
             bar.inc(requests.len() as u64);
             for requests in requests.chunks(REQUESTS_MAX) {
-                self.ask(requests, opportunities.as_deref_mut()).await?;
+                self.ask(requests, audience.as_deref_mut()).await?;
             }
         }
-        bar.finish_and_clear();
         Ok(())
     }
 
-    async fn ask(&mut self, requests: &[DecideRequest], mut opportunities: Option<&mut Opportunities>) -> Result<()> {
+    async fn ask(&mut self, requests: &[DecideRequest], mut audience: Option<&mut Audience>) -> Result<()> {
         let batch = BatchDecideRequest { requests: requests.to_vec() };
         let results = self.decisions.batch_decide(batch).await.context("BatchDecide")?.into_inner().results;
         let mut items = Vec::new();
@@ -119,8 +125,8 @@ impl Driver {
                 Some(batch_decide_result::Result::Response(response)) => response,
                 other => bail!("a decision was refused: {other:?}"),
             };
-            if let Some(opportunities) = opportunities.as_deref_mut() {
-                opportunities.see(&self.world, &self.placements, request, &response);
+            if let Some(audience) = audience.as_deref_mut() {
+                audience.see(&self.world, request, &response);
             }
             let reactions = self.world.respond(&request.subject_id, &response, now_ms()?);
             items.extend(if self.poisoned { poisoned(&request.subject_id, &response) } else { honest(reactions) });
@@ -137,56 +143,48 @@ impl Driver {
     }
 }
 
-impl Opportunities {
-    pub(super) fn of(action: &str) -> Self {
-        Self { action: action.into(), decisions: 0, count: 0, latest: VecDeque::new(), decisions_to_80: None }
+impl Audience {
+    /// Of one action, over so many of the latest decisions.
+    pub(super) fn of(action: &str, window: u64) -> Self {
+        Self { action: action.into(), decisions: 0, latest: VecDeque::new(), window }
     }
 
-    /// How many there were.
-    pub(super) fn count(&self) -> u64 {
-        self.count
+    /// How often it was shown in the window.
+    pub(super) fn shown(&self) -> usize {
+        self.latest.iter().filter(|look| look.is_shown).count()
     }
 
-    /// Decisions until the action reached the bar over a whole window.
-    pub(super) fn decisions_to_80(&self) -> Option<u64> {
-        self.decisions_to_80
+    /// How well it does over a whole window; nothing before there is one, or if it is not shown in it.
+    pub(super) fn reach(&self) -> Option<Reach> {
+        let sum = |looks: &mut dyn Iterator<Item = &Look>| looks.map(|look| look.acceptance).sum::<f64>();
+        let all = sum(&mut self.latest.iter());
+        let shown = sum(&mut self.latest.iter().filter(|look| look.is_shown));
+        let lift = (shown / self.shown() as f64) / (all / self.latest.len() as f64);
+        let is_known = self.decisions >= self.window && self.shown() > 0;
+        is_known.then_some(Reach { volume: shown / all, lift })
     }
 
-    /// Share of the acceptance of the latest opportunities that the action was shown for.
-    pub(super) fn reached(&self) -> f64 {
-        let all: f64 = self.latest.iter().map(|(acceptance, _)| acceptance).sum();
-        let shown: f64 = self.latest.iter().filter(|(_, shown)| *shown).map(|(acceptance, _)| acceptance).sum();
-        if all > 0.0 { shown / all } else { 0.0 }
-    }
-
-    /// Looks at a decision that was explained in full. Those of one placement alone: of several, nobody says which
-    /// one an action would be shown in.
-    fn see(&mut self, world: &World, placements: &Placements, request: &DecideRequest, response: &DecideResponse) {
+    /// Looks at a decision that was explained in full. Those of the holdout show what chance says, whatever is known.
+    fn see(&mut self, world: &World, request: &DecideRequest, response: &DecideResponse) {
         self.decisions += 1;
-        let [asked] = request.placements.as_slice() else { return };
-        let Some((count, cost)) = placements.get(&asked.placement) else { return };
-        let count = if asked.count > 0 { asked.count as usize } else { *count };
-        let candidates: Vec<&CandidateTrace> =
-            response.candidates.iter().filter(|candidate| competes(candidate.stage())).collect();
-        let Some(own) = candidates.iter().find(|candidate| candidate.action_id == self.action) else { return };
-        let Some(factors) = &own.factors else { return };
-        let acceptance = world.acceptance(&request.subject_id, &self.action);
-        let priority = acceptance * f64::from(factors.value * factors.context_weight * factors.lever);
-        let better =
-            candidates.iter().filter(|other| other.action_id != self.action && f64::from(other.priority) > priority);
-        if priority <= *cost || better.count() >= count {
+        let own = response.candidates.iter().find(|candidate| candidate.action_id == self.action);
+        if response.selection() == Selection::Holdout || !own.is_some_and(|own| competes(own.stage())) {
             return;
         }
-        let shown = response.placements.iter().flat_map(|placement| &placement.actions);
-        let shown = shown.into_iter().any(|action| action.action_id == self.action);
-        self.count += 1;
-        if self.latest.len() == WINDOW {
+        let mut shown = response.placements.iter().flat_map(|placement| &placement.actions);
+        let is_shown = shown.any(|action| action.action_id == self.action);
+        let acceptance = world.acceptance(&request.subject_id, &self.action);
+        self.latest.push_back(Look { decision: self.decisions, acceptance, is_shown });
+        while self.latest.front().is_some_and(|look| look.decision + self.window <= self.decisions) {
             self.latest.pop_front();
         }
-        self.latest.push_back((acceptance, shown));
-        if self.decisions_to_80.is_none() && self.latest.len() == WINDOW && self.reached() >= BAR {
-            self.decisions_to_80 = Some(self.decisions);
-        }
+    }
+}
+
+impl Reach {
+    /// The lesser share of what another one has. Shown to nobody an action fails by volume, to everybody by lift.
+    pub(super) fn share_of(self, achievable: Self) -> f64 {
+        (self.volume / achievable.volume).min(self.lift / achievable.lift)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use tactful_models::{Plot, PlotLink, Report};
+use tactful_models::{Plot, PlotLink, Report, Trained};
 
 use crate::{client::file::NewFile, output::Usage};
 
@@ -64,6 +64,15 @@ impl Beside {
         let link = target.unwrap_or_default().to_string_lossy().into_owned();
         Ok(PlotLink { title: plot.title.to_owned(), link })
     }
+}
+
+/// Writes a model to a file, and its card, its report and its plots beside it.
+pub(crate) fn write_all(model: &Path, trained: &Trained) -> Result<()> {
+    let beside = Beside::of(model, None);
+    let files = beside.create()?;
+    NewFile::create(model)?.write(&trained.artifact)?;
+    beside.write(&trained.report, files)?;
+    Ok(())
 }
 
 /// Files that are on their way to their places.
