@@ -8,6 +8,7 @@ use tactful_log::{Log, Offset};
 use tactful_proto::storage::CatalogApplied;
 use tactful_proto::storage::control_record::Body;
 
+use crate::background;
 use crate::catalog::{self, CatalogChange, Files, Written};
 use crate::control::{self, Change, Control};
 use crate::engine::Engine;
@@ -106,8 +107,7 @@ impl Engine {
         for (alias, in_use) in registry.all_in_use() {
             let Some(artifact) = self.log.get_blob(&in_use.sha256).await? else { continue };
             let fitting = ruleset.clone();
-            let fitted = tokio::task::spawn_blocking(move || fit(&fitting, &artifact));
-            match (fitted.await.map_err(|_| Error::Closed)?, alias) {
+            match (background::compute(move || fit(&fitting, &artifact)).await?, alias) {
                 (Ok((bank, _)), Alias::Champion) => models.champion = Some(bank),
                 (Ok((bank, _)), Alias::Challenger) => {
                     models.challenger = Some(Challenger { bank, share: in_use.share })

@@ -12,6 +12,7 @@ use tactful_models::{Comparer, Comparison, RewardRule, TwoChoices};
 use tactful_proto::storage::{ChosenBody, LayoutUsed, OutcomeBody};
 use tactful_proto::v1;
 
+use crate::background;
 use crate::clock::now_ms;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -70,8 +71,7 @@ impl Engine {
         let log: &dyn Log = self.log.as_ref();
         let range = (command.start_ms, command.end_ms);
         visit(log, self.archive_directory().map(Into::into), range, &mut sample).await?;
-        let comparing = tokio::task::spawn_blocking(move || sample.compare(&command.reward, now_ms()));
-        comparing.await.map_err(|_| Error::Closed)
+        background::compute(move || sample.compare(&command.reward, now_ms())).await
     }
 
     async fn bank(&self, ruleset: &Ruleset, reference: &Reference) -> Result<Arc<Bank>, Error> {
@@ -81,8 +81,7 @@ impl Engine {
             return Ok(bank);
         }
         let (artifact, fitting) = (self.artifact(&sha256).await?, ruleset.clone());
-        let fitted = tokio::task::spawn_blocking(move || fit(&fitting, &artifact)).await;
-        Ok(fitted.map_err(|_| Error::Closed)??.0)
+        Ok(background::compute(move || fit(&fitting, &artifact)).await??.0)
     }
 }
 

@@ -6,6 +6,7 @@
 mod applier;
 mod apply;
 pub mod archive;
+pub mod background;
 mod canary;
 mod capture;
 pub mod catalog;

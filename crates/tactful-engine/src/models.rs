@@ -14,6 +14,7 @@ use tactful_proto::storage::control_record::Body;
 use tactful_proto::storage::{AliasMoved, ModelPushed, MoveCause};
 
 use crate::apply::TRIES_MAX;
+use crate::background;
 use crate::control::{self, Change, Control};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -123,8 +124,8 @@ impl Engine {
     /// # Errors
     /// [`Error::Model`] with what cannot be represented, or was not reproduced.
     pub async fn import_model(&self, foreign: Bytes, options: ImportOptions) -> Result<Bytes, Error> {
-        let importing = tokio::task::spawn_blocking(move || tactful_models::import(&foreign, &options));
-        let imported = importing.await.map_err(|_| Error::Closed)?;
+        let importing = background::compute(move || tactful_models::import(&foreign, &options));
+        let imported = importing.await?;
         Ok(imported.map_err(|error| Error::Model(error.to_string()))?.artifact.into())
     }
 
@@ -135,9 +136,12 @@ impl Engine {
     pub async fn push_model(&self, artifact: Bytes, note: &str) -> Result<Pushed, Error> {
         check_note(note)?;
         let bytes = artifact.len() as u64;
-        let (_, loaded, trial) = self.check(&self.slot.load_full(), artifact.clone()).await?;
+        let current = self.slot.load_full();
+        let (bank, loaded, trial) = self.check(&current, artifact.clone()).await?;
         let name = loaded.model.name.clone();
         let sha256 = self.log.put_blob(artifact).await?;
+        // Who pushes a version mostly puts it into use next.
+        self.slot.keep(sha256, &current, bank);
         let mut control = self.control.borrow().clone();
         check_room(&control, &name)?;
         let known = control.registry.with_sha256(&name, &sha256).is_some();
@@ -251,8 +255,8 @@ impl Engine {
         let version = self.control.borrow().registry.version(reference).cloned();
         let version = version.ok_or_else(|| Error::missing("version", "there is no such version"))?;
         let artifact = self.artifact(&version.sha256).await?;
-        let reading = tokio::task::spawn_blocking(move || tactful_models::artifact::read(&artifact));
-        let loaded = reading.await.map_err(|_| Error::Closed)?.map_err(|error| Error::Model(error.to_string()))?;
+        let reading = background::compute(move || tactful_models::artifact::read(&artifact));
+        let loaded = reading.await?.map_err(|error| Error::Model(error.to_string()))?;
         Ok((version, loaded))
     }
 
@@ -289,7 +293,7 @@ impl Engine {
     async fn check_move(
         &self,
         control: &Control,
-        current: &Current,
+        current: &Arc<Current>,
         moved: &AliasMoved,
     ) -> Result<Option<Version>, Error> {
         check_note(&moved.note)?;
@@ -311,16 +315,16 @@ impl Engine {
     }
 
     /// Reads an artifact, compiles it for a ruleset's catalogue, and tries it on recorded requests.
-    async fn check(&self, current: &Current, artifact: Bytes) -> Result<(Arc<Bank>, Loaded, Trial), Error> {
-        let ruleset = tactful_core::ruleset::Ruleset::clone(current);
-        let requests = trial::recorded_fields(self.log.as_ref(), &ruleset).await?;
-        let most = self.slot.latency_max;
-        let checking = tokio::task::spawn_blocking(move || {
+    async fn check(&self, current: &Arc<Current>, artifact: Bytes) -> Result<(Arc<Bank>, Loaded, Trial), Error> {
+        let recorded = trial::recorded(self.log.as_ref()).await?;
+        let (most, ruleset) = (self.slot.latency_max, Arc::clone(current));
+        let checking = background::compute(move || {
             let (bank, loaded) = fit(&ruleset, &artifact)?;
+            let requests = trial::requests(&recorded, &ruleset);
             let trial = trial::run(&bank, &ruleset, &requests, most).map_err(Error::Model)?;
             Ok((bank, loaded, trial))
         });
-        checking.await.map_err(|_| Error::Closed)?
+        checking.await?
     }
 }
 

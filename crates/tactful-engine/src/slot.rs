@@ -13,6 +13,7 @@ use tactful_core::score::Bank;
 use tactful_log::Log;
 use tactful_models::artifact::{self, Loaded};
 
+use crate::background;
 use crate::canary::Canary;
 use crate::catalog::Written;
 use crate::control::CatalogEntry;
@@ -22,7 +23,7 @@ use crate::pieces::Pieces;
 use crate::registry::{ModelInUse, Registry};
 
 /// Models that stay compiled beside those in use: what a rollback goes back to comes into place at once.
-const SPARE_BANKS: usize = 2;
+const SPARE_BANKS: usize = 4;
 
 /// The ruleset that decides, swapped as a whole.
 pub(crate) struct Slot {
@@ -130,7 +131,9 @@ impl Slot {
         let current = self.load_full();
         let banks = self.banks_for(log, &current, registry).await?;
         let counted = current.canary.clone();
-        self.swap(Current::new(&current, banks, Arc::clone(&current.catalog), counted));
+        let building =
+            background::compute(move || Current::new(&current, banks, Arc::clone(&current.catalog), counted));
+        self.swap(building.await?);
         Ok(())
     }
 
@@ -141,7 +144,7 @@ impl Slot {
         counter!("tactful_catalog_swap_total", "result" => "applied").increment(1);
         tracing::info!(version = format!("{:016x}", ruleset.catalog_hash()), "a catalogue came into use");
         let counted = self.load().canary.clone();
-        self.swap(Current::new(&ruleset, banks, Arc::new(catalog), counted));
+        self.swap(built(move || Current::new(&ruleset, banks, Arc::new(catalog), counted)).await?);
         Ok(())
     }
 
@@ -152,7 +155,9 @@ impl Slot {
         banks.retain(|known| known.catalog == catalog && known.sha256 != sha256);
         banks.push(Compiled { sha256, catalog, bank });
         let spare = banks.len().saturating_sub(Alias::ALL.len() + SPARE_BANKS);
-        banks.drain(..spare);
+        let freed: Vec<Compiled> = banks.drain(..spare).collect();
+        drop(banks);
+        free(freed);
     }
 
     /// The models in use, compiled for a catalogue. One that cannot be had or does not fit is left out loudly; of
@@ -190,8 +195,7 @@ impl Slot {
         let lost = || Error::Model("it is not in the log any more".into());
         let artifact = log.get_blob(&in_use.sha256).await?.ok_or_else(lost)?;
         let fitting = ruleset.clone();
-        let fitted = tokio::task::spawn_blocking(move || fit(&fitting, &artifact));
-        let (bank, loaded) = fitted.await.map_err(|_| Error::Closed)??;
+        let (bank, loaded) = built(move || fit(&fitting, &artifact)).await??;
         counter!("tactful_model_swap_total", "result" => "loaded").increment(1);
         tracing::info!(name = loaded.model.name, version = loaded.model.version, "built a model");
         self.keep(in_use.sha256, ruleset, Arc::clone(&bank));
@@ -209,8 +213,19 @@ impl Slot {
         let old = self.current.swap(Arc::new(current));
         let freed = self.retired.lock().unwrap_or_else(PoisonError::into_inner).replace(old);
         // A large model takes milliseconds to free: not on a thread that may serve.
-        tokio::task::spawn_blocking(move || drop(freed));
+        free(freed);
     }
+}
+
+/// Builds what is to come into use: on another thread, but at full priority. Whoever goes back to an older model on a
+/// machine that is overloaded must not wait until it is not.
+async fn built<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Closed)
+}
+
+/// Drops something large on a thread that nobody waits for: nobody asks for the result.
+fn free<T: Send + 'static>(large: T) {
+    drop(background::compute(move || drop(large)));
 }
 
 /// Counts a model that was not taken.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use prost::Message;
 use tactful_core::ruleset::Ruleset;
 use tactful_core::score::Bank;
-use tactful_log::{Log, Partition};
+use tactful_log::{Entry, Log, Partition};
 use tactful_proto::storage::{Record, record::Body};
 
 use crate::error::Error;
@@ -30,23 +30,33 @@ pub struct Trial {
     pub p99: Duration,
 }
 
-/// The fields of decisions that were recorded lately under this ruleset's layout. Without any, fields of a customer of
-/// whom nothing is known, and of one of whom everything is 0 or 1.
-pub(crate) async fn recorded_fields(log: &dyn Log, ruleset: &Ruleset) -> Result<Vec<Vec<f32>>, Error> {
-    let width = ruleset.layout.fields().len();
+/// The latest entries of each partition, the latest first.
+pub(crate) async fn recorded(log: &dyn Log) -> Result<Vec<Vec<Entry>>, Error> {
     let mut found = Vec::new();
     for partition in (0..log.partitions()).map(Partition::Data) {
         let after = log.tail(partition).await?.saturating_sub(ENTRIES_MAX);
         // What is trimmed meanwhile is no loss: any requests will do.
-        let entries = log.read(partition, after, ENTRIES_MAX as usize).await.unwrap_or_default();
-        let fields = entries.iter().rev().filter_map(|entry| fields(&entry.payload, ruleset.layout_hash, width));
-        found.extend(fields.take(REQUESTS_MAX.div_ceil(usize::from(log.partitions()))));
+        let mut entries = log.read(partition, after, ENTRIES_MAX as usize).await.unwrap_or_default();
+        entries.reverse();
+        found.push(entries);
+    }
+    Ok(found)
+}
+
+/// The fields of decisions among recorded entries, as far as they were made under this ruleset's layout. Without any,
+/// fields of a customer of whom nothing is known, and of one of whom everything is 0 or 1.
+pub(crate) fn requests(recorded: &[Vec<Entry>], ruleset: &Ruleset) -> Vec<Vec<f32>> {
+    let width = ruleset.layout.fields().len();
+    let mut found = Vec::new();
+    for entries in recorded {
+        let fields = entries.iter().filter_map(|entry| fields(&entry.payload, ruleset.layout_hash, width));
+        found.extend(fields.take(REQUESTS_MAX.div_ceil(recorded.len())));
     }
     if found.is_empty() {
         found = [f32::NAN, 0.0, 1.0].map(|value| vec![value; width]).to_vec();
     }
     found.truncate(REQUESTS_MAX);
-    Ok(found)
+    found
 }
 
 fn fields(payload: &[u8], layout: u64, width: usize) -> Option<Vec<f32>> {

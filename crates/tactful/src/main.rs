@@ -1,7 +1,6 @@
 //! The binary: parses the command line, dispatches, turns an error into a message and an exit code
 //! (0 done, 1 refused or failed, 2 wrong usage). It holds no logic of any command.
 
-mod background;
 mod catalog;
 mod cli;
 mod client;

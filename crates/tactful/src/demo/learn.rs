@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use futures_util::TryStreamExt;
+use tactful_engine::background;
 use tactful_models::{Dataset, Recipe, Report, Trained};
 use tonic::transport::Channel;
 
-use crate::background;
 use crate::cli::Global;
 use crate::client::{model, registry, rows};
 

@@ -10,12 +10,12 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use futures_util::{Stream, TryStreamExt};
+use tactful_engine::background;
 use tactful_models::{Dataset, Recipe, Trained};
 use tactful_proto::v1::DecisionRow;
 
 use super::{beside::Beside, table};
 use crate::{
-    background,
     cli::{Global, TrainArgs},
     client::{done, file::NewFile, progress::Progress, rows},
     output::Usage,
