@@ -119,7 +119,7 @@ impl Learning {
             return Ok(());
         }
         role.learn(&self.engine, &self.recipe).await?;
-        if Instant::now() >= role.publish_due {
+        if Instant::now() >= role.publish_due && !role.is_stopped(&self.engine) {
             role.publish_due = Instant::now() + pause(&self.recipe);
             role.publish(&self.engine, &self.recipe).await?;
         }
@@ -191,16 +191,18 @@ impl Role {
                     positive: slot.positive,
                     time_ms: decided_ms,
                 };
-                self.guard.see(&row);
+                // Looked at as it comes: of a flood, what came first would look like what was usual.
+                if self.guard.see(&row)
+                    && let Some(reason) = self.guard.surprise()
+                {
+                    return self.stop(engine, reason).await;
+                }
                 self.learner.learn(row).map_err(|error| Error::Model(error.to_string()))?;
                 self.unsaved += 1;
                 counter!("tactful_learner_rows_total").increment(1);
             }
         }
-        match self.guard.surprise() {
-            Some(reason) => self.stop(engine, reason).await,
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// Publishes what is new as the champion, and keeps what it has learnt.

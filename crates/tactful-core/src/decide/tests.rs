@@ -442,7 +442,7 @@ fn chosen(ruleset: &Ruleset, request: &RequestText<'_>, seed: u64) -> Decision {
 
 #[test]
 fn exploration_tries_what_is_not_known_and_logs_its_exact_chance() {
-    let ruleset = exploring("[exploration]\nfloor = 0.05");
+    let ruleset = exploring("[exploration]\nfloor = 0.05\nwidth = 1.0");
     let seeds = 4_000;
     let (mut shown, mut weights) = (std::collections::BTreeMap::new(), std::collections::BTreeMap::new());
     for seed in 0..seeds {
@@ -462,6 +462,17 @@ fn exploration_tries_what_is_not_known_and_logs_its_exact_chance() {
     }
     assert!(shown["new"] > 1_000 && shown["known"] > 1_500, "{shown:?}");
     assert!(shown.get("worthless").copied().unwrap_or(0) < 150, "only the floor: {shown:?}");
+}
+
+#[test]
+fn a_narrower_width_tries_less_of_what_is_not_known() {
+    let new = |width: &str| {
+        let ruleset = exploring(&format!("[exploration]\nfloor = 0.0\nwidth = {width}"));
+        let first = |seed| chosen(&ruleset, &text(&[("hero", 1)]), seed).placements[0].shown[0].action;
+        (0..1_000).filter(|seed| ruleset.actions[first(*seed)].id == "new").count()
+    };
+    let (wide, narrow) = (new("1.0"), new("0.25"));
+    assert!(narrow > 0 && narrow * 2 < wide, "{narrow} of {wide}");
 }
 
 #[test]

@@ -247,7 +247,7 @@ impl Bank {
     }
 }
 
-/// Standard deviation of the logit of an acceptance of which no more is known than [`PRIOR_ROWS`] rows would say.
+/// Standard deviation of the logit of an acceptance of which no more is known than twenty rows would say.
 #[inline(always)]
 #[must_use]
 pub fn prior_deviation(acceptance: f32) -> f32 {

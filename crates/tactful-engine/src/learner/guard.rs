@@ -11,6 +11,8 @@ use tactful_models::{OnlineOptions, OnlineRow};
 /// Answers that are looked at together, and the latest of them. Fewer say nothing, nor do fewer before them.
 const WINDOW: usize = 2_000;
 const LATEST: usize = 200;
+/// Answers from one look to the next.
+const LOOK_EVERY: usize = 50;
 /// Fewest rows of a head that is looked at.
 const ESTABLISHED_ROWS: u64 = 500;
 /// A surprise beyond chance must also move the share of positive answers by so much in its logit.
@@ -28,6 +30,8 @@ pub(super) struct Guard {
     /// Its established heads by action.
     heads: HashMap<String, usize>,
     answers: VecDeque<Answer>,
+    /// Answers since the last look.
+    unseen: usize,
 }
 
 struct Answer {
@@ -40,7 +44,7 @@ struct Answer {
 
 impl Guard {
     pub(super) fn new(model: Model, options: OnlineOptions) -> Self {
-        Self { options, heads: established(&model), model, answers: VecDeque::new() }
+        Self { options, heads: established(&model), model, answers: VecDeque::new(), unseen: 0 }
     }
 
     /// From here on another version is in use. What was answered before stays as the version of then predicted it: by
@@ -50,15 +54,17 @@ impl Guard {
         self.model = model;
     }
 
-    /// Notes an answer.
-    pub(super) fn see(&mut self, row: &OnlineRow<'_>) {
-        let Some(head) = self.heads.get(row.action) else { return };
+    /// Notes an answer, and says whether it is time to look.
+    pub(super) fn see(&mut self, row: &OnlineRow<'_>) -> bool {
+        let Some(head) = self.heads.get(row.action) else { return false };
         let predicted = f64::from(self.model.probability(*head, row.inputs)).clamp(EDGE, 1.0 - EDGE);
         if self.answers.len() == WINDOW {
             self.answers.pop_front();
         }
         let (action, inputs) = (row.action.to_owned(), row.inputs.to_vec());
         self.answers.push_back(Answer { action, inputs, predicted, positive: row.positive, time_ms: row.time_ms });
+        self.unseen = (self.unseen + 1) % LOOK_EVERY;
+        self.unseen == 0
     }
 
     /// Time of the earliest of the latest answers, milliseconds since 1970.
@@ -206,7 +212,9 @@ mod tests {
     fn seen(guard: &mut Guard, answers: impl Iterator<Item = bool>) {
         let row =
             |positive| OnlineRow { action: "card", group: "", acceptance: 0.2, inputs: &[], positive, time_ms: 5 };
-        answers.for_each(|positive| guard.see(&row(positive)));
+        for positive in answers {
+            guard.see(&row(positive));
+        }
     }
 
     #[test]

@@ -395,7 +395,7 @@ pub(crate) struct TrainArgs {
     /// Where to write the model, whole or not at all [default: NAME.model, with the recipe's name]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Train on a file instead of the record: a CSV or Parquet table with the recipe's [columns], or a Parquet
+    /// Train on a file instead of the record: a CSV or Parquet table with the recipe's `[columns]`, or a Parquet
     /// export of decisions
     #[arg(long, value_name = "FILE", conflicts_with_all = ["data_dir", "archive"])]
     pub(crate) data: Option<PathBuf>,
