@@ -1,4 +1,5 @@
-//! Forests of 100 trees of depth 6, one for each candidate action: what a (row, tree) costs.
+//! Forests of 100 trees of depth 6: what a (row, tree) costs, for a batch of rows of one forest, and where each candidate
+//! action has a forest of its own.
 
 use std::hint::black_box;
 
@@ -23,24 +24,42 @@ fn tree(rng: &mut Rng) -> Tree {
     Tree { nodes }
 }
 
-fn forest(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("forest");
-    for candidates in [1, 10, 50] {
-        let mut rng = Rng::new(candidates as u64);
-        let walkers: Vec<Walker> = (0..candidates)
-            .map(|_| {
-                let trees = (0..TREES).map(|_| tree(&mut rng)).collect();
-                Walker::new(&Forest { trees, scale: 1.0 / TREES as f64, base: 0.0, link: Link::Identity })
-            })
-            .collect();
-        let row: Vec<f32> = (0..FEATURES).map(|_| rng.unit() as f32).collect();
-        group.throughput(Throughput::Elements((candidates * TREES) as u64));
-        group.bench_function(BenchmarkId::from_parameter(candidates), |bencher| {
+fn forest(rng: &mut Rng) -> Walker {
+    let trees = (0..TREES).map(|_| tree(rng)).collect();
+    Walker::new(&Forest { trees, scale: 1.0 / TREES as f64, base: 0.0, link: Link::Identity }, FEATURES)
+}
+
+fn row(rng: &mut Rng) -> Vec<f32> {
+    Walker::row((0..FEATURES).map(|_| rng.unit() as f32))
+}
+
+fn rows(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("forest/rows");
+    for count in [1, 50] {
+        let mut rng = Rng::new(count as u64);
+        let walker = forest(&mut rng);
+        let rows: Vec<Vec<f32>> = (0..count).map(|_| row(&mut rng)).collect();
+        group.throughput(Throughput::Elements((count * TREES) as u64));
+        group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
+            bencher.iter(|| black_box(&rows).iter().map(|row| walker.probability(row)).sum::<f64>());
+        });
+    }
+    group.finish();
+}
+
+fn candidates(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("forest/candidates");
+    for count in [10, 50] {
+        let mut rng = Rng::new(count as u64);
+        let walkers: Vec<Walker> = (0..count).map(|_| forest(&mut rng)).collect();
+        let row = row(&mut rng);
+        group.throughput(Throughput::Elements((count * TREES) as u64));
+        group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
             bencher.iter(|| walkers.iter().map(|walker| walker.probability(black_box(&row))).sum::<f64>());
         });
     }
     group.finish();
 }
 
-criterion_group!(benches, forest);
+criterion_group!(benches, rows, candidates);
 criterion_main!(benches);

@@ -5,9 +5,9 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::calibrate::Calibration;
-use super::forest::Walker;
 use super::kernel::{LANES, Row, Weights};
 use super::model::{Column, Head, Model, ModelInput, ModelKind, Scope, ScoreError, Scorer, Spread, calibrated};
+use super::walker::Walker;
 use crate::layout::{FieldIx, FieldKind, Layout};
 use crate::math::logit;
 
@@ -72,8 +72,8 @@ struct TreeHead {
 pub enum Encoded {
     /// In rows, for the kernel.
     Linear(Vec<Row>),
-    /// Plain, and for each head its probability once it was asked; NaN before.
-    Forest { columns: Vec<f32>, scored: Vec<Cell<f32>> },
+    /// As trees read them ([`Walker::row`]), and for each head its probability once it was asked; NaN before.
+    Forest { row: Vec<f32>, scored: Vec<Cell<f32>> },
 }
 
 impl Bank {
@@ -133,8 +133,8 @@ impl Bank {
     #[must_use]
     pub fn encode(&self, fields: &[f32]) -> Encoded {
         if let Scorers::Forest { heads, .. } = &self.scorers {
-            let columns = self.columns.iter().map(|column| column.encode(fields)).collect();
-            return Encoded::Forest { columns, scored: vec![Cell::new(f32::NAN); heads.len()] };
+            let row = Walker::row(self.columns.iter().map(|column| column.encode(fields)));
+            return Encoded::Forest { row, scored: vec![Cell::new(f32::NAN); heads.len()] };
         }
         let mut encoded = vec![Row::default(); self.columns.len().div_ceil(LANES)];
         for (row, columns) in encoded.iter_mut().zip(self.columns.chunks(LANES)) {
@@ -176,9 +176,9 @@ impl Bank {
                     each.for_each(|(p, action)| *p = calibrated(&calibrations[*action], *p));
                 }
             }
-            (Scorers::Forest { heads, head_of }, Encoded::Forest { columns, scored }) => {
+            (Scorers::Forest { heads, head_of }, Encoded::Forest { row, scored }) => {
                 for (p, action) in out.as_flattened_mut().iter_mut().zip(actions) {
-                    *p = probability(heads, scored, columns, head_of[*action]);
+                    *p = probability(heads, scored, row, head_of[*action]);
                 }
             }
             _ => unreachable!("a bank scores the columns that it encoded"),
@@ -209,8 +209,8 @@ impl Bank {
     pub fn contributions(&self, action: usize, encoded: &Encoded) -> (f32, Vec<(FieldIx, f32)>) {
         match (&self.scorers, encoded) {
             (Scorers::Linear { weights, .. }, Encoded::Linear(rows)) => self.terms(weights, action, rows),
-            (Scorers::Forest { heads, head_of }, Encoded::Forest { columns, .. }) => {
-                heads.get(head_of[action]).map_or_else(|| (0.0, Vec::new()), |head| self.differences(head, columns))
+            (Scorers::Forest { heads, head_of }, Encoded::Forest { row, .. }) => {
+                heads.get(head_of[action]).map_or_else(|| (0.0, Vec::new()), |head| self.differences(head, row))
             }
             _ => unreachable!("a bank explains the columns that it encoded"),
         }
@@ -230,9 +230,9 @@ impl Bank {
         (weights.bias(action), fields)
     }
 
-    fn differences(&self, head: &TreeHead, columns: &[f32]) -> (f32, Vec<(FieldIx, f32)>) {
-        let score = |columns: &[f32]| logit(f64::from(head.probability(columns)).clamp(EDGE, 1.0 - EDGE)) as f32;
-        let whole = score(columns);
+    fn differences(&self, head: &TreeHead, row: &[f32]) -> (f32, Vec<(FieldIx, f32)>) {
+        let score = |row: &[f32]| logit(f64::from(head.probability(row)).clamp(EDGE, 1.0 - EDGE)) as f32;
+        let whole = score(row);
         let mut parts: Vec<(FieldIx, f32)> = Vec::new();
         for field in self.columns.iter().map(|column| column.input()) {
             if parts.iter().any(|(known, _)| *known == field) {
@@ -240,8 +240,8 @@ impl Bank {
             }
             let without =
                 |(column, value): (&Column, &f32)| if column.input() == field { column.missing() } else { *value };
-            let columns: Vec<f32> = self.columns.iter().zip(columns).map(without).collect();
-            parts.push((field, whole - score(&columns)));
+            let without = Walker::row(self.columns.iter().zip(row).map(without));
+            parts.push((field, whole - score(&without)));
         }
         (whole - parts.iter().map(|(_, part)| part).sum::<f32>(), parts)
     }
@@ -269,17 +269,17 @@ fn known(model: &Model, found: Option<(usize, Source)>) -> Option<Known> {
 }
 
 impl TreeHead {
-    fn probability(&self, columns: &[f32]) -> f32 {
-        self.calibration.apply(self.walker.probability(columns)) as f32
+    fn probability(&self, row: &[f32]) -> f32 {
+        self.calibration.apply(self.walker.probability(row)) as f32
     }
 }
 
 /// The score of a head, walked once for each decision; 0 for an action without one.
 #[inline]
-fn probability(heads: &[TreeHead], scored: &[Cell<f32>], columns: &[f32], head: usize) -> f32 {
+fn probability(heads: &[TreeHead], scored: &[Cell<f32>], row: &[f32], head: usize) -> f32 {
     let Some(known) = scored.get(head) else { return 0.0 };
     if known.get().is_nan() {
-        known.set(heads[head].probability(columns));
+        known.set(heads[head].probability(row));
     }
     known.get()
 }
@@ -313,7 +313,10 @@ fn forests(model: &Model, found: &[Option<(usize, Source)>]) -> Scorers {
     let mut order: Vec<(usize, usize)> = used.iter().map(|(head, at)| (*at, *head)).collect();
     order.sort_unstable();
     let compiled = |head: &Head| match &head.scorer {
-        Scorer::Forest(forest) => Some(TreeHead { walker: Walker::new(forest), calibration: head.calibration.clone() }),
+        Scorer::Forest(forest) => {
+            let walker = Walker::new(forest, model.columns.len());
+            Some(TreeHead { walker, calibration: head.calibration.clone() })
+        }
         Scorer::Linear(_) => None,
     };
     Scorers::Forest {

@@ -1,16 +1,7 @@
-//! Tree ensembles: the plain description that an artifact holds, and the form that is walked.
-//!
-//! Eight trees are walked abreast, each step without a branch: a leaf leads to itself, so every tree
-//! of a group takes as many steps as the deepest one. Leaf values are added in f64 in the order of the
-//! trees, whatever the walk did.
+//! Tree ensembles: the plain description that an artifact holds. [`super::Walker`] is the form that is walked.
 
 use crate::limits::{NODES_MAX, TREES_MAX};
 use crate::math::logistic;
-
-/// Trees that are walked together: enough independent loads to hide what each waits for.
-const ABREAST: usize = 8;
-/// Set in a compiled node's column where a missing value goes left.
-const MISSING_LEFT: u32 = 1 << 31;
 
 /// An ensemble of binary trees: scale x (sum of one leaf of each tree) + base, through the link.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -91,7 +82,7 @@ impl Forest {
         self.link(sum)
     }
 
-    fn link(&self, sum: f64) -> f64 {
+    pub(super) fn link(&self, sum: f64) -> f64 {
         let raw = self.scale * sum + self.base;
         match self.link {
             Link::Identity => raw.clamp(0.0, 1.0),
@@ -155,7 +146,7 @@ impl Tree {
     }
 
     /// Steps from the root to the deepest leaf.
-    fn depth(&self) -> usize {
+    pub(super) fn depth(&self) -> usize {
         let mut depths = vec![0; self.nodes.len()];
         for (at, node) in self.nodes.iter().enumerate() {
             if let Node::Split(split) = node {
@@ -164,97 +155,6 @@ impl Tree {
             }
         }
         depths.into_iter().max().unwrap_or_default()
-    }
-}
-
-/// A forest in the form that is walked.
-#[derive(Debug)]
-pub struct Walker {
-    nodes: Vec<Step>,
-    /// By node; only those of leaves are read.
-    values: Vec<f64>,
-    groups: Vec<Group>,
-    /// Trees, scale, base and link: without nodes.
-    frame: Forest,
-}
-
-/// Up to eight trees.
-#[derive(Debug)]
-struct Group {
-    roots: [u32; ABREAST],
-    trees: usize,
-    depth: usize,
-}
-
-/// A node as it is walked; a leaf compares with infinity and leads to itself.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-struct Step {
-    threshold: f32,
-    /// With [`MISSING_LEFT`].
-    column: u32,
-    left: u32,
-}
-
-impl Walker {
-    /// Compiles a checked forest.
-    #[must_use]
-    pub fn new(forest: &Forest) -> Self {
-        let mut walker = Self {
-            nodes: Vec::new(),
-            values: Vec::new(),
-            groups: Vec::new(),
-            frame: Forest { trees: Vec::new(), ..*forest },
-        };
-        for trees in forest.trees.chunks(ABREAST) {
-            let first = walker.nodes.len() as u32;
-            let mut group = Group { roots: [first; ABREAST], trees: trees.len(), depth: 0 };
-            for (root, tree) in group.roots.iter_mut().zip(trees) {
-                *root = walker.nodes.len() as u32;
-                group.depth = group.depth.max(tree.depth());
-                tree.nodes.iter().for_each(|node| walker.push(*root, node));
-            }
-            walker.groups.push(group);
-        }
-        walker
-    }
-
-    fn push(&mut self, root: u32, node: &Node) {
-        let at = self.nodes.len() as u32;
-        let (step, value) = match node {
-            Node::Leaf(value) => (Step { threshold: f32::INFINITY, column: MISSING_LEFT, left: at }, *value),
-            Node::Split(split) => {
-                let column = split.column | if split.missing_left { MISSING_LEFT } else { 0 };
-                (Step { threshold: split.threshold, column, left: root + split.left }, 0.0)
-            }
-        };
-        self.nodes.push(step);
-        self.values.push(value);
-    }
-
-    /// The probability for encoded columns: no allocation, depth x trees steps, eight at a time.
-    ///
-    /// # Panics
-    /// If a column lies beyond `encoded`.
-    #[must_use]
-    pub fn probability(&self, encoded: &[f32]) -> f64 {
-        let mut sum = 0.0;
-        for group in &self.groups {
-            let mut at = group.roots;
-            for _ in 0..group.depth {
-                at = at.map(|at| self.step(at, encoded));
-            }
-            at[..group.trees].iter().for_each(|leaf| sum += self.values[*leaf as usize]);
-        }
-        self.frame.link(sum)
-    }
-
-    #[inline(always)]
-    fn step(&self, at: u32, encoded: &[f32]) -> u32 {
-        let node = &self.nodes[at as usize];
-        let value = encoded[(node.column & !MISSING_LEFT) as usize];
-        let left = (value <= node.threshold) | (value.is_nan() & (node.column >= MISSING_LEFT));
-        node.left + u32::from(!left)
     }
 }
 
@@ -296,46 +196,6 @@ mod tests {
         ] {
             assert!((forest.probability(&row) - expected).abs() < 1e-15, "{row:?}");
         }
-    }
-
-    #[test]
-    fn the_walk_abreast_gives_the_bits_of_the_plain_one() {
-        let mut state = 7u32;
-        let mut next = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / 8_388_608.0 - 1.0
-        };
-        for trees in [1, 7, 8, 9, 30] {
-            let forest = Forest {
-                trees: (0..trees).map(|depth| grown(depth % 9, &mut next)).collect(),
-                scale: 0.7,
-                base: -0.2,
-                link: Link::Logistic,
-            };
-            assert_eq!(forest.check(5), Ok(()));
-            let walker = Walker::new(&forest);
-            for _ in 0..200 {
-                let row: Vec<f32> = (0..5).map(|_| if next() > 0.7 { f32::NAN } else { next() }).collect();
-                assert_eq!(walker.probability(&row).to_bits(), forest.probability(&row).to_bits());
-            }
-        }
-    }
-
-    /// A random tree of at most this depth over five columns.
-    fn grown(depth: usize, next: &mut impl FnMut() -> f32) -> Tree {
-        let mut nodes = vec![Node::Leaf(0.0)];
-        let mut open = vec![(0, depth)];
-        while let Some((at, depth)) = open.pop() {
-            if depth == 0 || next() > 0.8 {
-                nodes[at] = Node::Leaf(f64::from(next()));
-                continue;
-            }
-            let left = nodes.len();
-            nodes[at] = split(((next() + 1.0) * 2.5) as u32 % 5, next(), next() > 0.0, left as u32);
-            nodes.extend([Node::Leaf(0.0); 2]);
-            open.extend([(left, depth - 1), (left + 1, depth - 1)]);
-        }
-        Tree { nodes }
     }
 
     #[test]
