@@ -75,7 +75,7 @@ impl Forest {
         if sound { Ok(()) } else { Err("its sum is not always a finite number".into()) }
     }
 
-    /// The probability for encoded columns, one node after the other: the plain form of [`Walker::probability`].
+    /// The probability for encoded columns, one node after the other: the plain form of `Walker::probability`.
     #[must_use]
     pub fn probability(&self, encoded: &[f32]) -> f64 {
         let sum: f64 = self.trees.iter().map(|tree| tree.leaf(encoded)).sum();
