@@ -119,7 +119,7 @@ pub fn measure(tactful: &Path, setup: Setup) -> Result<Measured> {
         with.push(bench.load()?);
         ensure!(
             swaps.is_finished(),
-            "swaps take longer than {} ms: choose fewer with --swaps-per-second",
+            "swaps take longer than {} ms: leave the machine to them, or choose fewer with --swaps-per-second",
             period.as_millis()
         );
         live.extend(bench.runtime.block_on(swaps)??);
@@ -205,15 +205,14 @@ impl Call for Watched {
 
 impl Watch {
     fn see(&self, reply: &DecideResponse) {
-        self.decisions.fetch_add(1, Relaxed);
         let centre = self.centres.get(&reply.model_version);
-        let shown = reply.placements.iter().flat_map(|placement| &placement.actions);
-        let mut scores =
-            shown.filter_map(|action| action.factors.as_ref()).map(|factors| factors.acceptance_probability);
         let is_own = |score: f32| centre.is_some_and(|centre| (logit(f64::from(score)) - centre).abs() < STEP / 2.0);
-        if !scores.all(is_own) {
-            self.mixed.fetch_add(1, Relaxed);
-        }
+        let shown = reply.placements.iter().flat_map(|placement| &placement.actions);
+        let scores: Vec<f32> =
+            shown.filter_map(|action| action.factors.as_ref()).map(|factors| factors.acceptance_probability).collect();
+        // Of a reply that shows nothing nobody can say what made it.
+        self.decisions.fetch_add(u64::from(!scores.is_empty()), Relaxed);
+        self.mixed.fetch_add(u64::from(!scores.into_iter().all(is_own)), Relaxed);
     }
 }
 

@@ -34,8 +34,8 @@ pub fn compute<T: Send + 'static>(
     }
 }
 
-/// Lets this thread run, for good, only where nobody else wants to. A mere nice value would not do: under Linux since 6.6 a
-/// nice thread keeps its slice of some milliseconds when another one wakes up.
+/// Lets this thread run, for good, only where nobody else wants to. A mere nice value did not
+/// do: decisions beside it were slower (docs/decisions.md 16). On a machine that is full this waits until it is not.
 pub fn step_back() {
     #[cfg(target_os = "linux")]
     if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, IDLE) {

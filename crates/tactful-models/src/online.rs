@@ -2,7 +2,7 @@
 //!
 //! The learner keeps what a head knows (z and n of FTRL) and hands out models. Where rows come from, when
 //! they count and who may learn is the engine's business. A new action's head starts from that of its group, or the
-//! shared one, or the acceptance with which it was decided, and as if it had seen twenty rows.
+//! shared one, or the acceptance with which it was decided, its level as if it had seen twenty rows.
 
 use std::collections::BTreeMap;
 
@@ -22,8 +22,6 @@ use crate::recipe::{FtrlOptions, GOLDEN_ROWS_MIN, Recipe};
 const START_ROWS: f64 = 20.0;
 /// Rows at most that a champion's head counts for: beyond, it would hardly learn any more.
 const CHAMPION_ROWS_MAX: f64 = 2_000.0;
-/// What each input adds to n of every weight: the precision of what is known before any row.
-const PRECISION: f64 = 1.0;
 /// Latest rows that are kept for golden rows.
 const RECENT_MAX: usize = 32;
 /// How close to 0 and 1 a start acceptance is taken.
@@ -250,7 +248,7 @@ impl Learner {
         let counted = if own { (rows as f64).clamp(START_ROWS, CHAMPION_ROWS_MAX) } else { START_ROWS };
         // Each input adds about one to the squares of a row's columns: all weights together leave the logit of a new
         // head a standard deviation of about one, however many there are, and no single row turns it over.
-        let prior = PRECISION * self.frame.inputs.len().max(1) as f64;
+        let prior = self.frame.inputs.len().max(1) as f64;
         let mut n = vec![prior + counted * rate * (1.0 - rate); weights.len()];
         if let Some(intercept) = n.last_mut() {
             *intercept = counted * rate * (1.0 - rate);

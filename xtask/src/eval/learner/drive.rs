@@ -23,10 +23,11 @@ const CUSTOMERS: usize = 2_000;
 const RATE: f64 = 1_000.0;
 const ROUND: Duration = Duration::from_millis(100);
 /// Requests and items of one call: an explanation in full takes some 60 KB.
-const REQUESTS_MAX: usize = 32;
+const REQUESTS_MAX: usize = 16;
 /// One decision in so many is explained and looked at.
 const LOOK_EVERY: u64 = 2;
 const ITEMS_MAX: usize = 1_000;
+
 /// Drives a server with simulated customers.
 pub(super) struct Driver {
     world: World,
@@ -156,9 +157,8 @@ impl Audience {
 
     /// How well it does over a whole window; nothing before there is one, or if it is not shown in it.
     pub(super) fn reach(&self) -> Option<Reach> {
-        let sum = |looks: &mut dyn Iterator<Item = &Look>| looks.map(|look| look.acceptance).sum::<f64>();
-        let all = sum(&mut self.latest.iter());
-        let shown = sum(&mut self.latest.iter().filter(|look| look.is_shown));
+        let all: f64 = self.latest.iter().map(|look| look.acceptance).sum();
+        let shown: f64 = self.latest.iter().filter(|look| look.is_shown).map(|look| look.acceptance).sum();
         let lift = (shown / self.shown() as f64) / (all / self.latest.len() as f64);
         let is_known = self.decisions >= self.window && self.shown() > 0;
         is_known.then_some(Reach { volume: shown / all, lift })
@@ -220,4 +220,33 @@ fn event(event: tactful_proto::v1::Event) -> IngestItem {
 fn now_ms() -> Result<i64> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
     Ok(i64::try_from(since.as_millis())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten decisions, in five of which the customer would accept for sure and in five never.
+    fn reach(is_shown: impl Fn(u64) -> bool) -> Option<Reach> {
+        let look = |decision| Look {
+            decision,
+            acceptance: if decision < 5 { 1.0 } else { 0.0 },
+            is_shown: is_shown(decision),
+        };
+        Audience { decisions: 10, latest: (0..10).map(look).collect(), ..Audience::of("new", 10) }.reach()
+    }
+
+    #[test]
+    fn only_who_is_shown_to_the_audience_and_to_nobody_else_reaches_all() {
+        let achievable = reach(|decision| decision < 5).unwrap();
+        assert_eq!(achievable, Reach { volume: 1.0, lift: 2.0 });
+        let share = |is_shown: fn(u64) -> bool| reach(is_shown).unwrap().share_of(achievable);
+        assert_eq!(share(|decision| decision < 5), 1.0);
+        assert_eq!(share(|_| true), 0.5, "everybody");
+        assert_eq!(share(|decision| decision == 0), 0.2, "one of the five");
+        assert_eq!(share(|decision| decision == 9), 0.0, "the wrong one");
+        assert_eq!(reach(|_| false), None, "nobody");
+        let early = Audience { decisions: 9, ..Audience::of("new", 10) };
+        assert_eq!(early.reach(), None, "not a whole window yet");
+    }
 }
