@@ -226,6 +226,8 @@ async fn decisions_and_events_go_on_while_catalogues_come_and_go() {
             let decided = decide(&deciding, &format!("customer:{}", made % 40));
             assert!(decided.degraded.is_empty(), "{:?}", decided.degraded);
             made += 1;
+            // Slower than any disk, so that the queue of the record has room throughout.
+            std::thread::sleep(Duration::from_millis(1));
         }
         made
     });
