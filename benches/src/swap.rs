@@ -37,7 +37,7 @@ const ACTIONS: usize = 1_000;
 const CONNECTIONS: usize = 4;
 const CUSTOMERS: usize = 10_000;
 /// Pairs of turns, without swaps and with them.
-const TURNS: u32 = 10;
+const TURNS: u32 = 20;
 /// Bytes of one piece of a push.
 const CHUNK: usize = 1 << 20;
 /// A version's scores differ among customers and actions by much less than versions do that follow each other: what
@@ -104,7 +104,7 @@ struct Bench {
 /// Measures the `tactful` binary.
 ///
 /// # Errors
-/// If the server does not start, a swap is refused, or swaps take longer than the pause between them.
+/// If the server does not start, or a swap is refused.
 pub fn measure(tactful: &Path, setup: Setup) -> Result<Measured> {
     ensure!(setup.swaps >= TURNS && setup.swaps.is_multiple_of(TURNS), "--swaps must be a multiple of {TURNS}");
     let folder = tempfile::tempdir()?;
@@ -117,11 +117,12 @@ pub fn measure(tactful: &Path, setup: Setup) -> Result<Measured> {
         let (versions, request) = (versions.to_vec(), DecideRequest::decode(bench.requests[0].clone())?);
         let swaps = bench.runtime.spawn(swap_all(channel, versions, request, period));
         with.push(bench.load()?);
-        ensure!(
-            swaps.is_finished(),
-            "swaps take longer than {} ms: leave the machine to them, or choose fewer with --swaps-per-second",
-            period.as_millis()
-        );
+        if !swaps.is_finished() {
+            eprintln!(
+                "swaps take longer than the {} ms between them: the load has ended before them",
+                period.as_millis()
+            );
+        }
         live.extend(bench.runtime.block_on(swaps)??);
         let (quiet, swapped) = (without[turn].latency_us.p99, with[turn].latency_us.p99);
         eprintln!(

@@ -107,7 +107,7 @@ impl Engine {
         for (alias, in_use) in registry.all_in_use() {
             let Some(artifact) = self.log.get_blob(&in_use.sha256).await? else { continue };
             let fitting = ruleset.clone();
-            match (background::compute(move || fit(&fitting, &artifact)).await?, alias) {
+            match (background::compute_soon(move || fit(&fitting, &artifact)).await?, alias) {
                 (Ok((bank, _)), Alias::Champion) => models.champion = Some(bank),
                 (Ok((bank, _)), Alias::Challenger) => {
                     models.challenger = Some(Challenger { bank, share: in_use.share })

@@ -1,12 +1,16 @@
 //! Long computations beside a server on the same machine: on a thread of their own that the scheduler
 //! puts behind everything that a customer waits for.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 #[cfg(target_os = "linux")]
 use thread_priority::{
     ThreadPriority,
     unix::{NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id},
 };
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 
 use crate::error::Error;
 
@@ -14,20 +18,49 @@ use crate::error::Error;
 #[cfg(target_os = "linux")]
 const IDLE: ThreadSchedulePolicy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
 
-/// Starts something that computes for long, and gives its result to whoever waits.
+/// Time that work which somebody waits for may stand behind everything else before it is done at full priority.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// Starts something that may wait until the machine has time for it, and gives its result to whoever waits.
 ///
 /// # Errors
 /// [`Error::Closed`] if no thread can be started, or it panicked.
 pub fn compute<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> impl Future<Output = Result<T, Error>> + Send {
-    let (reply, result) = oneshot::channel();
-    let computing = move || {
+    start(move || {
         step_back();
-        // Nobody waits any more if the program is ending.
-        let _ = reply.send(work());
-    };
-    let started = std::thread::Builder::new().name("compute".into()).spawn(computing);
+        work()
+    })
+}
+
+/// As [`compute`], for what must come even on a machine that is full: what is not done within a quarter of a
+/// second is done once more beside, at full priority, since a thread may step back but needs privileges to step
+/// forward again. The first result counts.
+///
+/// # Errors
+/// As [`compute`].
+pub async fn compute_soon<T: Send + 'static>(work: impl Fn() -> T + Send + Sync + 'static) -> Result<T, Error> {
+    let work = Arc::new(work);
+    let same = Arc::clone(&work);
+    let mut behind = Box::pin(compute(move || same()));
+    tokio::select! {
+        result = &mut behind => return result,
+        () = sleep(PATIENCE) => {}
+    }
+    tokio::select! {
+        result = behind => result,
+        result = start(move || work()) => result,
+    }
+}
+
+fn start<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> impl Future<Output = Result<T, Error>> + Send {
+    let (reply, result) = oneshot::channel();
+    // Nobody waits any more if the program is ending.
+    let working = move || drop(reply.send(work()));
+    let started = std::thread::Builder::new().name("compute".into()).spawn(working);
     async move {
         started.map_err(|_| Error::Closed)?;
         result.await.map_err(|_| Error::Closed)
@@ -35,7 +68,7 @@ pub fn compute<T: Send + 'static>(
 }
 
 /// Lets this thread run, for good, only where nobody else wants to. A mere nice value did not
-/// do: decisions beside it were slower (docs/decisions.md 16). On a machine that is full this waits until it is not.
+/// do: decisions beside it were slower (docs/decisions.md 16).
 pub fn step_back() {
     #[cfg(target_os = "linux")]
     if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, IDLE) {
@@ -48,12 +81,31 @@ mod tests {
     use super::*;
 
     #[cfg(target_os = "linux")]
+    fn policy() -> ThreadSchedulePolicy {
+        thread_priority::unix::thread_schedule_policy().unwrap()
+    }
+
+    #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn the_thread_steps_back_and_others_do_not() {
-        let policy = || thread_priority::unix::thread_schedule_policy().unwrap();
         let before = policy();
         assert_ne!(before, IDLE);
         assert_eq!((compute(policy).await.unwrap(), policy()), (IDLE, before));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn what_stands_still_behind_others_is_done_at_full_priority() {
+        let began = std::time::Instant::now();
+        let ran = compute_soon(|| {
+            // As a thread that gets no time.
+            if policy() == IDLE {
+                std::thread::sleep(40 * PATIENCE);
+            }
+            policy()
+        });
+        assert_eq!(ran.await.unwrap(), policy());
+        assert!((PATIENCE..40 * PATIENCE).contains(&began.elapsed()));
     }
 
     #[tokio::test]

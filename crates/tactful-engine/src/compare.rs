@@ -81,7 +81,7 @@ impl Engine {
             return Ok(bank);
         }
         let (artifact, fitting) = (self.artifact(&sha256).await?, ruleset.clone());
-        Ok(background::compute(move || fit(&fitting, &artifact)).await??.0)
+        Ok(background::compute_soon(move || fit(&fitting, &artifact)).await??.0)
     }
 }
 

@@ -124,7 +124,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Model`] with what cannot be represented, or was not reproduced.
     pub async fn import_model(&self, foreign: Bytes, options: ImportOptions) -> Result<Bytes, Error> {
-        let importing = background::compute(move || tactful_models::import(&foreign, &options));
+        let importing = background::compute_soon(move || tactful_models::import(&foreign, &options));
         let imported = importing.await?;
         Ok(imported.map_err(|error| Error::Model(error.to_string()))?.artifact.into())
     }
@@ -255,7 +255,7 @@ impl Engine {
         let version = self.control.borrow().registry.version(reference).cloned();
         let version = version.ok_or_else(|| Error::missing("version", "there is no such version"))?;
         let artifact = self.artifact(&version.sha256).await?;
-        let reading = background::compute(move || tactful_models::artifact::read(&artifact));
+        let reading = background::compute_soon(move || tactful_models::artifact::read(&artifact));
         let loaded = reading.await?.map_err(|error| Error::Model(error.to_string()))?;
         Ok((version, loaded))
     }
@@ -318,7 +318,7 @@ impl Engine {
     async fn check(&self, current: &Arc<Current>, artifact: Bytes) -> Result<(Arc<Bank>, Loaded, Trial), Error> {
         let recorded = trial::recorded(self.log.as_ref()).await?;
         let (most, ruleset) = (self.slot.latency_max, Arc::clone(current));
-        let checking = background::compute(move || {
+        let checking = background::compute_soon(move || {
             let (bank, loaded) = fit(&ruleset, &artifact)?;
             let requests = trial::requests(&recorded, &ruleset);
             let trial = trial::run(&bank, &ruleset, &requests, most).map_err(Error::Model)?;

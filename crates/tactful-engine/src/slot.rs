@@ -131,9 +131,8 @@ impl Slot {
         let current = self.load_full();
         let banks = self.banks_for(log, &current, registry).await?;
         let counted = current.canary.clone();
-        let building =
-            background::compute(move || Current::new(&current, banks, Arc::clone(&current.catalog), counted));
-        self.swap(building.await?);
+        let build = move || Current::new(&current, banks.clone(), Arc::clone(&current.catalog), counted.clone());
+        self.swap(background::compute_soon(build).await?);
         Ok(())
     }
 
@@ -144,7 +143,9 @@ impl Slot {
         counter!("tactful_catalog_swap_total", "result" => "applied").increment(1);
         tracing::info!(version = format!("{:016x}", ruleset.catalog_hash()), "a catalogue came into use");
         let counted = self.load().canary.clone();
-        self.swap(built(move || Current::new(&ruleset, banks, Arc::new(catalog), counted)).await?);
+        let catalog = Arc::new(catalog);
+        let build = move || Current::new(&ruleset, banks.clone(), Arc::clone(&catalog), counted.clone());
+        self.swap(background::compute_soon(build).await?);
         Ok(())
     }
 
@@ -195,7 +196,7 @@ impl Slot {
         let lost = || Error::Model("it is not in the log any more".into());
         let artifact = log.get_blob(&in_use.sha256).await?.ok_or_else(lost)?;
         let fitting = ruleset.clone();
-        let (bank, loaded) = built(move || fit(&fitting, &artifact)).await??;
+        let (bank, loaded) = background::compute_soon(move || fit(&fitting, &artifact)).await??;
         counter!("tactful_model_swap_total", "result" => "loaded").increment(1);
         tracing::info!(name = loaded.model.name, version = loaded.model.version, "built a model");
         self.keep(in_use.sha256, ruleset, Arc::clone(&bank));
@@ -215,12 +216,6 @@ impl Slot {
         // A large model takes milliseconds to free: not on a thread that may serve.
         free(freed);
     }
-}
-
-/// Builds what is to come into use: on another thread, but at full priority. Whoever goes back to an older model on a
-/// machine that is overloaded must not wait until it is not.
-async fn built<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Closed)
 }
 
 /// Drops something large on a thread that nobody waits for: nobody asks for the result.
