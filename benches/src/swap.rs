@@ -36,10 +36,11 @@ use crate::serve::{DECIDE, REQUESTS, median, request, start_tactful};
 const ACTIONS: usize = 1_000;
 const CONNECTIONS: usize = 4;
 const CUSTOMERS: usize = 10_000;
-/// Pairs of turns, without swaps and with them.
-const TURNS: u32 = 20;
-/// Bytes of one piece of a push.
-const CHUNK: usize = 1 << 20;
+/// Swaps of a turn. Turns without swaps and with them alternate, short and many: of a shared machine's stretches of
+/// milliseconds that belong to others, the median of all turns takes no notice as long as they are the lesser part.
+const SWAPS_PER_TURN: u32 = 10;
+/// Bytes of one piece of a push, as the command line sends them.
+const CHUNK: usize = 1 << 16;
 /// A version's scores differ among customers and actions by much less than versions do that follow each other: what
 /// decided can be told from the reply alone. Steps of the logit, how many there are, and the slope of the scores.
 const STEP: f64 = 0.08;
@@ -106,11 +107,12 @@ struct Bench {
 /// # Errors
 /// If the server does not start, or a swap is refused.
 pub fn measure(tactful: &Path, setup: Setup) -> Result<Measured> {
-    ensure!(setup.swaps >= TURNS && setup.swaps.is_multiple_of(TURNS), "--swaps must be a multiple of {TURNS}");
+    let turns = setup.swaps / SWAPS_PER_TURN;
+    ensure!(turns > 0 && setup.swaps == turns * SWAPS_PER_TURN, "--swaps must be a multiple of {SWAPS_PER_TURN}");
     let folder = tempfile::tempdir()?;
     let bench = Bench::start(tactful, folder.path(), setup)?;
     let (mut without, mut with, mut live) = (Vec::new(), Vec::new(), Vec::new());
-    for (turn, versions) in bench.versions[1..].chunks((setup.swaps / TURNS) as usize).enumerate() {
+    for (turn, versions) in bench.versions[1..].chunks(SWAPS_PER_TURN as usize).enumerate() {
         without.push(bench.load()?);
         let channel = bench.runtime.block_on(bench.process.connect())?;
         let period = Duration::from_secs_f64(1.0 / setup.swaps_per_s);
@@ -126,7 +128,7 @@ pub fn measure(tactful: &Path, setup: Setup) -> Result<Measured> {
         live.extend(bench.runtime.block_on(swaps)??);
         let (quiet, swapped) = (without[turn].latency_us.p99, with[turn].latency_us.p99);
         eprintln!(
-            "turn {:>2} of {TURNS}: p99 {quiet:.0} us without swaps, {swapped:.0} us with {}",
+            "turn {:>3} of {turns}: p99 {quiet:.0} us without swaps, {swapped:.0} us with {}",
             turn + 1,
             live.len()
         );
@@ -171,16 +173,15 @@ impl Bench {
         Ok(bench)
     }
 
-    /// Decisions for as long as the swaps of one turn take, and a little longer.
+    /// Decisions for as long as the swaps of one turn take.
     fn load(&self) -> Result<Report> {
-        let swaps = f64::from(self.setup.swaps / TURNS + 2);
         let plan = Plan {
             target: Target::parse(&self.process.url(), false)?,
             load: Load::Open { rate: self.setup.rate, in_flight_max: 1_024 },
             connections: CONNECTIONS,
             threads: 1,
             warm_up: Duration::ZERO,
-            duration: Duration::from_secs_f64(swaps / self.setup.swaps_per_s),
+            duration: Duration::from_secs_f64(f64::from(SWAPS_PER_TURN) / self.setup.swaps_per_s),
             timeout: Duration::from_secs(5),
             server_pid: Some(self.process.id()),
         };

@@ -31,7 +31,7 @@ _CAUSES = {
     pb.MOVE_CAUSE_LEARNER: "learner",
 }
 # Bytes of one message of a push, and how long pushing and comparing may take.
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16
 _LONG = 120.0
 # A message of the server's may have 4 MiB; the header holds the golden rows.
 _GOLDEN_BYTES_MAX = 3 << 20

@@ -1,14 +1,18 @@
-//! A model that comes in pieces: a header, then bytes, never more than an artifact may have.
+//! A model that comes in pieces: a header, then bytes, never more than an artifact may have. The thread that receives
+//! them also decides, so it copies each piece once and leaves the whole to another thread.
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
-use tactful_engine::ARTIFACT_BYTES_MAX;
+use tactful_engine::{ARTIFACT_BYTES_MAX, background};
 use tactful_proto::v1::push_request::Part;
 use tactful_proto::v1::{PushHeader, PushRequest};
 use tonic::Status;
 
 use crate::status;
+
+/// Bytes that are kept together while they come: what has come is never copied to make room.
+const BLOCK_BYTES: usize = 1 << 18;
 
 /// All of it.
 #[derive(Debug)]
@@ -25,23 +29,43 @@ pub(super) async fn receive(
     let Some(Part::Header(header)) = first else {
         return Err(status::field("header", "the first message holds the header, those after it the bytes"));
     };
-    let mut bytes = Vec::new();
+    let mut blocks = Vec::new();
+    let mut bytes = 0;
     while let Some(request) = parts.next().await.transpose()? {
         let Some(Part::Chunk(chunk)) = request.part else {
             return Err(status::field("chunk", "the messages after the first hold bytes, and no second header"));
         };
-        if bytes.len() + chunk.len() > ARTIFACT_BYTES_MAX {
+        bytes += chunk.len();
+        if bytes > ARTIFACT_BYTES_MAX {
             return Err(status::field("chunk", &format!("the model has more than {ARTIFACT_BYTES_MAX} bytes")));
         }
-        bytes.extend_from_slice(&chunk);
+        append(&mut blocks, &chunk);
     }
-    if bytes.is_empty() {
+    if bytes == 0 {
         return Err(status::field("chunk", "there are no bytes: send the file that `tactful model train` wrote"));
     }
-    if !header.sha256.is_empty() && header.sha256 != Sha256::digest(&bytes)[..] {
+    let expected = header.sha256.clone();
+    let joining = background::compute_soon(move || {
+        let bytes = blocks.concat();
+        let same = expected.is_empty() || expected == Sha256::digest(&bytes)[..];
+        same.then(|| bytes.into())
+    });
+    let Some(bytes) = joining.await.map_err(|error| status::from_engine(&error))? else {
         return Err(status::field("header.sha256", "the bytes that came have another sha256: send them again"));
+    };
+    Ok(Upload { header, bytes })
+}
+
+fn append(blocks: &mut Vec<Vec<u8>>, mut piece: &[u8]) {
+    while !piece.is_empty() {
+        if blocks.last().is_none_or(|block| block.len() == BLOCK_BYTES) {
+            blocks.push(Vec::with_capacity(BLOCK_BYTES));
+        }
+        let block = blocks.last_mut().expect("there is one with room");
+        let (now, later) = piece.split_at(piece.len().min(BLOCK_BYTES - block.len()));
+        block.extend_from_slice(now);
+        piece = later;
     }
-    Ok(Upload { header, bytes: bytes.into() })
 }
 
 #[cfg(test)]
@@ -64,6 +88,10 @@ mod tests {
         let whole =
             received(vec![header(&sha256), Part::Chunk(b"ab".to_vec()), Part::Chunk(b"c".to_vec())]).await.unwrap();
         assert_eq!(&whole.bytes[..], b"abc");
+        let long: Vec<u8> = (0..3 * BLOCK_BYTES + 5).map(|at| (at % 251) as u8).collect();
+        let pieces = long.chunks(BLOCK_BYTES / 3 * 2).map(|piece| Part::Chunk(piece.to_vec()));
+        let header_of_long = header(&Sha256::digest(&long));
+        assert!(received(std::iter::once(header_of_long).chain(pieces).collect()).await.unwrap().bytes == long);
         let chunk = || Part::Chunk(b"ab".to_vec());
         for (parts, field) in [
             (vec![], "header"),

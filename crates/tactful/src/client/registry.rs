@@ -23,8 +23,8 @@ use crate::{
     segment::protobuf_time,
 };
 
-/// Bytes of one piece of a model.
-const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes of one piece of a model: small, since the server's threads that take it also decide.
+const CHUNK_BYTES: usize = 1 << 16;
 
 /// Registers a model, and puts it into use if asked to.
 pub(crate) async fn push(global: &Global, args: &PushArgs) -> Result<ExitCode> {
