@@ -9,6 +9,7 @@ mod call;
 mod cpu;
 mod decide;
 mod machine;
+mod pace;
 mod plan;
 mod recorder;
 mod report;

@@ -177,6 +177,6 @@ fn run_thread<C: Call>(
         events.send(Event::Connected).context("the run was given up")?;
         let clock = *clock.wait_for(Option::is_some).await.context("the run was given up")?;
         let clock = clock.context("the clock was waited for")?;
-        Ok(Worker { thread, calls, clock, counters, timeout: plan.timeout }.work(plan).await)
+        Worker { thread, calls, clock, counters, timeout: plan.timeout }.work(plan).await
     })
 }

@@ -1,8 +1,7 @@
 //! One thread of the generator: a current-thread runtime, some connections, a share of the schedule.
 //!
 //! In an open loop request k of n threads is due at `start + k / rate`, fixed before the run begins.
-//! Gaps shorter than the timer's millisecond are waited out by polling, which costs the thread's core
-//! and buys microsecond pacing.
+//! The pace is kept without polling: a generator that keeps a core busy measures what is left of the machine.
 
 use std::{
     cell::RefCell,
@@ -24,11 +23,9 @@ use tonic::transport::Channel;
 
 use crate::{
     Call, Load, Plan, cpu,
+    pace::Pace,
     recorder::{Recorder, Sample},
 };
-
-/// Tokio's timer counts milliseconds: nearer than this is polled for.
-const TIMER_SLACK: Duration = Duration::from_millis(2);
 
 /// When the run starts, measures and stops sending.
 #[derive(Clone, Copy, Debug)]
@@ -73,13 +70,16 @@ pub(crate) struct Worker<C> {
 
 impl<C: Call> Worker<C> {
     /// Sends until the clock ends, then waits for the answers, at most the timeout.
-    pub(crate) async fn work(self, plan: &Plan) -> Worked {
+    ///
+    /// # Errors
+    /// If the system's timer fails.
+    pub(crate) async fn work(self, plan: &Plan) -> Result<Worked> {
         let recorder = Rc::new(RefCell::new(Recorder::new(self.clock.measure_from)));
         let before = cpu::thread_cpu();
         let mut tasks = JoinSet::new();
         match plan.load {
             Load::Open { rate, in_flight_max } => {
-                self.open_loop(plan.threads, rate, in_flight_max, &recorder, &mut tasks).await;
+                self.open_loop(plan.threads, rate, in_flight_max, &recorder, &mut tasks).await?;
             }
             Load::Closed { streams } => self.closed_loop(streams, &recorder, &mut tasks),
         }
@@ -90,7 +90,7 @@ impl<C: Call> Worker<C> {
         tasks.shutdown().await;
         let cpu = before.and_then(|before| cpu::thread_cpu()?.checked_sub(before));
         let recorder = recorder.borrow().clone();
-        Worked { recorder, cpu }
+        Ok(Worked { recorder, cpu })
     }
 
     async fn open_loop(
@@ -100,7 +100,8 @@ impl<C: Call> Worker<C> {
         in_flight_max: usize,
         recorder: &Rc<RefCell<Recorder>>,
         tasks: &mut JoinSet<()>,
-    ) {
+    ) -> Result<()> {
+        let pace = Pace::new()?;
         let room = Arc::new(Semaphore::new(in_flight_max));
         for turn in 0.. {
             let index = turn * threads as u64 + self.thread as u64;
@@ -108,7 +109,7 @@ impl<C: Call> Worker<C> {
             if intended >= self.clock.end {
                 break;
             }
-            wait_until(intended).await;
+            pace.until(intended).await?;
             let permit = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
             let mut call = self.calls[turn as usize % self.calls.len()].clone();
             let (counters, bound) = (Arc::clone(&self.counters), self.timeout);
@@ -120,6 +121,7 @@ impl<C: Call> Worker<C> {
             // Finished tasks are taken out as we go, so that the set holds only what is in flight.
             while tasks.try_join_next().is_some() {}
         }
+        Ok(())
     }
 
     fn closed_loop(&self, streams: usize, recorder: &Rc<RefCell<Recorder>>, tasks: &mut JoinSet<()>) {
@@ -158,22 +160,6 @@ async fn one_request<C: Call>(
         Err(_) => {
             counters.failed.fetch_add(1, Relaxed);
             drop(sample);
-        }
-    }
-}
-
-/// Sleeps through long gaps and polls through short ones, letting the connections work meanwhile.
-async fn wait_until(moment: Instant) {
-    if let Some(early) = moment.checked_sub(TIMER_SLACK)
-        && early > Instant::now()
-    {
-        sleep_until(early).await;
-    }
-    loop {
-        // Yield at least once a request, so that sending at full speed cannot starve the answers.
-        tokio::task::yield_now().await;
-        if Instant::now() >= moment {
-            return;
         }
     }
 }
