@@ -15,7 +15,7 @@ fn kernel(criterion: &mut Criterion) {
         let mut weights = Weights::new(actions, FEATURES);
         for action in 0..actions {
             let row: Vec<f32> = (0..FEATURES).map(|_| rng.unit() as f32 - 0.5).collect();
-            weights.set(action, 0.0, &row);
+            weights.set(action, 0.0, row.iter().copied());
         }
         let encoded = rows((0..FEATURES).map(|_| rng.unit() as f32));
         let third: Vec<usize> = (0..actions).filter(|_| rng.below(3) == 0).collect();

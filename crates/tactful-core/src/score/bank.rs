@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::calibrate::Calibration;
 use super::kernel::{LANES, Row, Weights};
-use super::model::{Column, Head, Model, ModelInput, ModelKind, Scope, ScoreError, Scorer, Spread, calibrated};
+use super::model::{Column, Head, Model, ModelInput, ModelKind, Scope, ScoreError, Scorer, Spread};
 use super::walker::Walker;
 use crate::layout::{FieldIx, FieldKind, Layout};
 use crate::math::logit;
@@ -55,7 +55,7 @@ const PRIOR_ROWS: f32 = 20.0;
 /// What scores, by the kind of the model.
 #[derive(Debug)]
 enum Scorers {
-    /// A row of weights for each action; the calibration of each, or none at all.
+    /// A row of weights for each action, Platt's curve within; the calibration of each, or none if that was all.
     Linear { weights: Weights, calibrations: Vec<Calibration> },
     /// Distinct heads, and the head of each action.
     Forest { heads: Vec<TreeHead>, head_of: Vec<usize> },
@@ -173,7 +173,7 @@ impl Bank {
                 weights.probabilities(actions, rows, out);
                 if !calibrations.is_empty() {
                     let each = out.as_flattened_mut().iter_mut().zip(actions);
-                    each.for_each(|(p, action)| *p = calibrated(&calibrations[*action], *p));
+                    each.for_each(|(p, action)| *p = calibrations[*action].beyond_platt(*p));
                 }
             }
             (Scorers::Forest { heads, head_of }, Encoded::Forest { row, scored }) => {
@@ -204,7 +204,7 @@ impl Bank {
 
     /// Intercept of an action's head and what each field added to its logit, in column order. Of linear heads
     /// the terms of the sum. Of trees what the logit loses if the field were missing, and as intercept what is
-    /// left; heads are walked once for each field. A calibration is left out for linear heads.
+    /// left; heads are walked once for each field. An isotonic calibration is left out for linear heads.
     #[must_use]
     pub fn contributions(&self, action: usize, encoded: &Encoded) -> (f32, Vec<(FieldIx, f32)>) {
         match (&self.scorers, encoded) {
@@ -295,11 +295,12 @@ fn linear(model: &Model, found: &[Option<(usize, Source)>]) -> Scorers {
     let mut weights = Weights::new(found.len(), model.columns.len());
     let heads = || found.iter().map(|found| found.map(|(head, _)| &model.heads[head]));
     for (action, head) in heads().enumerate() {
-        if let Some(Head { scorer: Scorer::Linear(linear), .. }) = head {
-            weights.set(action, linear.bias, &linear.weights);
+        if let Some(head @ Head { scorer: Scorer::Linear(linear), .. }) = head {
+            let (bias, of_columns) = linear.with_platt(&head.calibration);
+            weights.set(action, bias, of_columns);
         }
     }
-    let any = heads().flatten().any(|head| head.calibration != Calibration::None);
+    let any = heads().flatten().any(|head| matches!(head.calibration, Calibration::Isotonic(_)));
     let calibration = |head: Option<&Head>| head.map_or(Calibration::None, |head| head.calibration.clone());
     Scorers::Linear { weights, calibrations: if any { heads().map(calibration).collect() } else { Vec::new() } }
 }

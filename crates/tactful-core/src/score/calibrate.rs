@@ -43,6 +43,11 @@ impl Calibration {
         }
     }
 
+    /// What is left to do to the probability of a linear scorer whose weights hold Platt's curve.
+    pub(super) fn beyond_platt(&self, p: f32) -> f32 {
+        if matches!(self, Self::Isotonic(_)) { self.apply(p.into()) as f32 } else { p }
+    }
+
     /// As recipes and reports write it.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -56,11 +56,12 @@ impl Weights {
     ///
     /// # Panics
     /// If the action is beyond the bank or the number of weights is not that of the columns.
-    pub fn set(&mut self, action: usize, bias: f32, weights: &[f32]) {
+    pub fn set(&mut self, action: usize, bias: f32, weights: impl ExactSizeIterator<Item = f32>) {
         assert_eq!(weights.len(), self.columns);
         self.biases[action] = bias;
-        self.largest = weights.iter().fold(self.largest.max(bias.abs()), |largest, weight| largest.max(weight.abs()));
-        let rows = rows(weights.iter().copied());
+        let rows = rows(weights);
+        let sizes = rows.iter().flat_map(|row| row.0).map(f32::abs);
+        self.largest = sizes.fold(self.largest.max(bias.abs()), f32::max);
         self.rows[action * rows.len()..][..rows.len()].copy_from_slice(&rows);
     }
 
@@ -263,7 +264,7 @@ mod tests {
         let mut weights = Weights::new(actions, columns);
         for action in 0..actions {
             let row: Vec<f32> = (0..columns).map(|_| next()).collect();
-            weights.set(action, next(), &row);
+            weights.set(action, next(), row.iter().copied());
         }
         (weights, (0..columns).map(|_| next()).collect())
     }

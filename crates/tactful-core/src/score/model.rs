@@ -214,7 +214,7 @@ impl Head {
     #[must_use]
     pub fn probability(&self, encoded: &[f32]) -> f32 {
         match &self.scorer {
-            Scorer::Linear(linear) => calibrated(&self.calibration, linear.probability(encoded)),
+            Scorer::Linear(linear) => linear.probability(encoded, &self.calibration),
             Scorer::Forest(forest) => self.calibration.apply(forest.probability(encoded)) as f32,
         }
     }
@@ -222,7 +222,7 @@ impl Head {
     fn check(&self, columns: usize) -> Result<(), String> {
         self.calibration.check()?;
         match &self.scorer {
-            Scorer::Linear(linear) => linear.check(columns),
+            Scorer::Linear(linear) => linear.check(columns, &self.calibration),
             Scorer::Forest(forest) => forest.check(columns),
         }
     }
@@ -240,17 +240,33 @@ impl Scorer {
 }
 
 impl Linear {
-    fn probability(&self, encoded: &[f32]) -> f32 {
-        sigmoid(self.bias + dot(&rows(self.weights.iter().copied()), &rows(encoded.iter().copied())))
+    fn probability(&self, encoded: &[f32], calibration: &Calibration) -> f32 {
+        let (bias, weights) = self.with_platt(calibration);
+        calibration.beyond_platt(sigmoid(bias + dot(&rows(weights), &rows(encoded.iter().copied()))))
     }
 
-    fn check(&self, columns: usize) -> Result<(), String> {
+    /// Bias and weights with Platt's curve within, if it is one: for p = logistic(z),
+    /// logistic(slope x logit(p) + intercept) is logistic(slope x z + intercept).
+    pub(super) fn with_platt(&self, calibration: &Calibration) -> (f32, impl ExactSizeIterator<Item = f32>) {
+        let (slope, intercept) = match calibration {
+            Calibration::Platt { slope, intercept } => (*slope, *intercept),
+            Calibration::None | Calibration::Isotonic(_) => (1.0, 0.0),
+        };
+        let scaled = move |weight: f32| (slope * f64::from(weight)) as f32;
+        ((slope * f64::from(self.bias) + intercept) as f32, self.weights.iter().copied().map(scaled))
+    }
+
+    fn check(&self, columns: usize, calibration: &Calibration) -> Result<(), String> {
         if self.weights.len() != columns {
             return Err(format!("{} weights for {columns} columns", self.weights.len()));
         }
         let finite = self.bias.is_finite() && self.weights.iter().all(|weight| weight.is_finite());
         if !finite {
             return Err("a weight is not finite".into());
+        }
+        let (bias, mut weights) = self.with_platt(calibration);
+        if !bias.is_finite() || weights.any(|weight| !weight.is_finite()) {
+            return Err("a weight is not finite once Platt's slope multiplies it".into());
         }
         self.spread.as_ref().map_or(Ok(()), |spread| spread.check(columns))
     }
@@ -276,11 +292,6 @@ impl Spread {
         let positive = self.bias_variance >= 0.0 && self.deviations.iter().all(|deviation| *deviation >= 0.0);
         if sound && positive { Ok(()) } else { Err("a spread that is not finite, or negative".into()) }
     }
-}
-
-/// A calibrated linear score.
-pub(super) fn calibrated(calibration: &Calibration, p: f32) -> f32 {
-    if *calibration == Calibration::None { p } else { calibration.apply(p.into()) as f32 }
 }
 
 impl Column {
@@ -341,6 +352,7 @@ impl Column {
 #[cfg(test)]
 mod tests {
     use super::super::bank::{Bank, Source};
+    use super::super::calibrate::Knot;
     use super::*;
     use crate::layout::{Field, Layout};
 
@@ -385,6 +397,33 @@ mod tests {
             bank.probabilities(&[0], &bank.encode(&[40.0, spend]), &mut out);
             assert_eq!(out[0][0], model.probability(0, &[spend]));
         }
+    }
+
+    #[test]
+    fn a_bank_calibrates_as_the_model_does_and_as_the_curve_says() {
+        let layout = Layout::new(vec![Field { name: "customer.spend".into(), kind: FieldKind::Number }]);
+        let plain = scaled(1.0, 3.0, 0.5);
+        let knots = [(0.2, 0.1), (0.8, 0.3)].map(|(scored, observed)| Knot { scored, observed });
+        let platt = Calibration::Platt { slope: 0.7, intercept: -1.1 };
+        for calibration in [platt.clone(), Calibration::Isotonic(knots.to_vec())] {
+            let mut model = plain.clone();
+            model.heads[0].calibration = calibration.clone();
+            let bank = Bank::compile(&model, &layout, &[("upgrade", "offers")]).unwrap();
+            for spend in [f32::NAN, -5.0, 0.0, 7.5] {
+                let encoded = bank.encode(&[spend]);
+                let mut out = [[0.0; 4]];
+                bank.probabilities(&[0], &encoded, &mut out);
+                assert_eq!(out[0][0], model.probability(0, &[spend]));
+                let expected = calibration.apply(plain.probability(0, &[spend]).into());
+                assert!((f64::from(out[0][0]) - expected).abs() < 2e-7, "{spend}: {} {expected}", out[0][0]);
+                let (intercept, parts) = bank.contributions(0, &encoded);
+                let explained = sigmoid(intercept + parts.iter().map(|(_, part)| part).sum::<f32>());
+                assert!(calibration != platt || (explained - out[0][0]).abs() < 1e-6);
+            }
+        }
+        let mut model = plain;
+        model.heads[0].calibration = Calibration::Platt { slope: 1e300, intercept: 0.0 };
+        assert!(model.validate().unwrap_err().to_string().contains("Platt's slope"));
     }
 
     #[test]
