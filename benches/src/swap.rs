@@ -22,6 +22,7 @@ use tactful_proto::v1::{
 };
 use tokio::runtime::Runtime;
 use tokio::time::{MissedTickBehavior, interval};
+use tokio_stream::StreamExt;
 use tonic::Code;
 use tonic::transport::Channel;
 
@@ -39,8 +40,10 @@ const CUSTOMERS: usize = 10_000;
 /// Swaps of a turn. Turns without swaps and with them alternate, short and many: of a shared machine's stretches of
 /// milliseconds that belong to others, the median of all turns takes no notice as long as they are the lesser part.
 const SWAPS_PER_TURN: u32 = 10;
-/// Bytes of one piece of a push, as the command line sends them.
+/// Bytes of one piece of a push, as the command line sends them, and the time between two: half a gigabit a second.
+/// A loopback has no bound, and a client that sends all at once takes the server's cores from the server.
 const CHUNK: usize = 1 << 16;
+const CHUNK_EVERY: Duration = Duration::from_millis(1);
 /// A version's scores differ among customers and actions by much less than versions do that follow each other: what
 /// decided can be told from the reply alone. Steps of the logit, how many there are, and the slope of the scores.
 const STEP: f64 = 0.08;
@@ -259,7 +262,8 @@ async fn swap(channel: &Channel, (id, bytes): &(String, Bytes), request: &Decide
         .chain(chunks.map(|chunk| push_request::Part::Chunk(chunk.into())))
         .map(|part| PushRequest { part: Some(part) })
         .collect();
-    let pushed = models.push(tokio_stream::iter(parts)).await.context("Push")?.into_inner();
+    let parts = tokio_stream::iter(parts).throttle(CHUNK_EVERY);
+    let pushed = models.push(parts).await.context("Push")?.into_inner();
     let version = pushed.version.context("a push names its version")?;
     ensure!(version.id == *id, "{} was pushed as {}", id, version.id);
     let (name, version) = (version.name, version.number.to_string());

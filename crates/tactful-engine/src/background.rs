@@ -1,7 +1,8 @@
-//! Long computations beside a server on the same machine: on a thread of their own that the scheduler
-//! puts behind everything that a customer waits for.
+//! Long computations beside a server on the same machine: on threads that the scheduler puts behind everything
+//! that a customer waits for.
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, LazyLock, mpsc};
 use std::time::Duration;
 
 #[cfg(target_os = "linux")]
@@ -10,7 +11,7 @@ use thread_priority::{
     unix::{NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id},
 };
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::timeout;
 
 use crate::error::Error;
 
@@ -34,23 +35,55 @@ pub fn compute<T: Send + 'static>(
     })
 }
 
-/// As [`compute`], for what must come even on a machine that is full: what is not done within a quarter of a
-/// second is done once more beside, at full priority, since a thread may step back but needs privileges to step
-/// forward again. The first result counts.
+/// As [`compute`], for what is short and must come even on a machine that is full: what is not done within a
+/// quarter of a second is done once more beside, at full priority, since a thread may step back but needs
+/// privileges to step forward again. The first result counts.
 ///
 /// # Errors
 /// As [`compute`].
 pub async fn compute_soon<T: Send + 'static>(work: impl Fn() -> T + Send + Sync + 'static) -> Result<T, Error> {
     let work = Arc::new(work);
     let same = Arc::clone(&work);
-    let mut behind = Box::pin(compute(move || same()));
-    tokio::select! {
-        result = &mut behind => return result,
-        () = sleep(PATIENCE) => {}
+    let (reply, mut behind) = oneshot::channel();
+    enqueue(move || {
+        if !reply.is_closed() {
+            drop(reply.send(same()));
+        }
+    });
+    if let Ok(result) = timeout(PATIENCE, &mut behind).await {
+        return result.map_err(|_| Error::Closed);
     }
     tokio::select! {
-        result = behind => result,
+        result = behind => result.map_err(|_| Error::Closed),
         result = start(move || work()) => result,
+    }
+}
+
+/// Drops something large on a thread that nobody waits for.
+pub(crate) fn free<T: Send + 'static>(large: T) {
+    enqueue(move || drop(large));
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// Has something done, after what came before it, by one thread that stays. A new one for each would be given new
+/// memory by the system each time, which clears it, and empties the caches of those that decide doing so. What
+/// waits here is bounded by the calls that wait for it.
+fn enqueue(work: impl FnOnce() + Send + 'static) {
+    static QUEUE: LazyLock<Option<mpsc::Sender<Work>>> = LazyLock::new(|| {
+        let (queue, waiting) = mpsc::channel::<Work>();
+        let working = move || {
+            step_back();
+            for work in waiting {
+                // Who waits for the result learns of a panic by getting none.
+                let _ = catch_unwind(AssertUnwindSafe(work));
+            }
+        };
+        std::thread::Builder::new().name("compute".into()).spawn(working).ok().map(|_| queue)
+    });
+    if let Some(queue) = &*QUEUE {
+        // The thread never ends, so there is always somebody to receive it.
+        let _ = queue.send(Box::new(work));
     }
 }
 
@@ -100,17 +133,22 @@ mod tests {
         let ran = compute_soon(|| {
             // As a thread that gets no time.
             if policy() == IDLE {
-                std::thread::sleep(40 * PATIENCE);
+                std::thread::sleep(8 * PATIENCE);
             }
             policy()
         });
         assert_eq!(ran.await.unwrap(), policy());
-        assert!((PATIENCE..40 * PATIENCE).contains(&began.elapsed()));
+        assert!((PATIENCE..8 * PATIENCE).contains(&began.elapsed()));
     }
 
     #[tokio::test]
-    async fn a_panic_is_an_error() {
+    async fn a_panic_is_an_error_and_others_go_on() {
         let outcome = compute(|| panic!("as the test wants")).await;
         assert!(matches!(outcome, Err(Error::Closed)));
+        for _ in 0..2 {
+            let outcome = compute_soon(|| panic!("as the test wants")).await;
+            assert!(matches!(outcome, Err(Error::Closed)));
+        }
+        assert_eq!(compute_soon(|| 1).await.unwrap(), 1);
     }
 }

@@ -158,7 +158,7 @@ impl Slot {
         let spare = banks.len().saturating_sub(Alias::ALL.len() + SPARE_BANKS);
         let freed: Vec<Compiled> = banks.drain(..spare).collect();
         drop(banks);
-        free(freed);
+        background::free(freed);
     }
 
     /// The models in use, compiled for a catalogue. One that cannot be had or does not fit is left out loudly; of
@@ -214,13 +214,8 @@ impl Slot {
         let old = self.current.swap(Arc::new(current));
         let freed = self.retired.lock().unwrap_or_else(PoisonError::into_inner).replace(old);
         // A large model takes milliseconds to free: not on a thread that may serve.
-        free(freed);
+        background::free(freed);
     }
-}
-
-/// Drops something large on a thread that nobody waits for: nobody asks for the result.
-fn free<T: Send + 'static>(large: T) {
-    drop(background::compute(move || drop(large)));
 }
 
 /// Counts a model that was not taken.

@@ -1,6 +1,6 @@
 //! The trial of a model before it may serve: it scores every action for requests that were recorded lately,
-//! first to warm up, then against the clock. What it costs and whether every score is a number are known
-//! before the first customer meets it.
+//! against the clock, and again only if that took too long. What it costs and whether every score is a number are
+//! known before the first customer meets it, who meets it warm.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::error::Error;
 const REQUESTS_MAX: usize = 256;
 /// Latest entries of each partition that are looked through for decisions.
 const ENTRIES_MAX: u64 = 256;
-/// Each request counts with the quickest of so many rounds: a busy machine is not the model's fault.
+/// Rounds that are made at most: a request counts with its quickest, since a busy machine is not the model's fault.
 const ROUNDS: usize = 4;
 
 /// What a trial found.
@@ -74,26 +74,29 @@ pub(crate) fn run(bank: &Bank, ruleset: &Ruleset, requests: &[Vec<f32>], most: D
     let actions: Vec<usize> = (0..ruleset.actions.len()).collect();
     let mut out = vec![[0.0; 4]; actions.len().div_ceil(4)];
     let mut times = vec![Duration::MAX; requests.len()];
-    for round in 0..ROUNDS {
+    for _ in 0..ROUNDS {
         for (time, fields) in times.iter_mut().zip(requests) {
             let started = Instant::now();
             bank.probabilities(&actions, &bank.encode(fields), &mut out);
             *time = started.elapsed().min(*time);
-            if round == 0 {
-                check_finite(&out, ruleset)?;
-            }
+            check_finite(&out, ruleset)?;
+        }
+        let trial = Trial::of(&times);
+        if trial.p99 <= most {
+            return Ok(trial);
         }
     }
-    times.sort_unstable();
-    let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied().unwrap_or_default();
-    let trial = Trial { requests: requests.len(), median: at(0.5), p99: at(0.99) };
-    if trial.p99 > most {
-        let (count, p99, most) = (actions.len(), trial.p99.as_micros(), most.as_micros());
-        return Err(format!(
-            "scoring {count} actions takes {p99} us for one in a hundred requests, {most} are allowed"
-        ));
+    let (count, p99, most) = (actions.len(), Trial::of(&times).p99.as_micros(), most.as_micros());
+    Err(format!("scoring {count} actions takes {p99} us for one in a hundred requests, {most} are allowed"))
+}
+
+impl Trial {
+    fn of(times: &[Duration]) -> Self {
+        let mut times = times.to_vec();
+        times.sort_unstable();
+        let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied().unwrap_or_default();
+        Self { requests: times.len(), median: at(0.5), p99: at(0.99) }
     }
-    Ok(trial)
 }
 
 fn check_finite(out: &[[f32; 4]], ruleset: &Ruleset) -> Result<(), String> {
