@@ -66,7 +66,7 @@ enum Command {
         #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(10..=9_000))]
         swaps: u32,
         /// Swaps a second.
-        #[arg(long, default_value_t = 4.0)]
+        #[arg(long, default_value_t = 1.0)]
         swaps_per_second: f64,
         /// Decisions a second.
         #[arg(long, default_value_t = 1_000.0)]

@@ -37,8 +37,8 @@ use crate::serve::{DECIDE, REQUESTS, median, request, start_tactful};
 const ACTIONS: usize = 1_000;
 const CONNECTIONS: usize = 4;
 const CUSTOMERS: usize = 10_000;
-/// Swaps of a turn. Turns without swaps and with them alternate, short and many: of a shared machine's stretches of
-/// milliseconds that belong to others, the median of all turns takes no notice as long as they are the lesser part.
+/// Swaps of a turn. Turns with swaps, and without them half as long, alternate, short and many: of a shared machine's
+/// bad stretches the median of all turns takes no notice as long as they are the lesser part.
 const SWAPS_PER_TURN: u32 = 10;
 /// Bytes of one piece of a push, as the command line sends them, and the time between two: half a gigabit a second.
 /// A loopback has no bound, and a client that sends all at once takes the server's cores from the server.
@@ -115,13 +115,13 @@ pub fn measure(tactful: &Path, setup: Setup) -> Result<Measured> {
     let folder = tempfile::tempdir()?;
     let bench = Bench::start(tactful, folder.path(), setup)?;
     let (mut without, mut with, mut live) = (Vec::new(), Vec::new(), Vec::new());
+    let period = Duration::from_secs_f64(1.0 / setup.swaps_per_s);
     for (turn, versions) in bench.versions[1..].chunks(SWAPS_PER_TURN as usize).enumerate() {
-        without.push(bench.load()?);
+        without.push(bench.load(period * SWAPS_PER_TURN / 2)?);
         let channel = bench.runtime.block_on(bench.process.connect())?;
-        let period = Duration::from_secs_f64(1.0 / setup.swaps_per_s);
         let (versions, request) = (versions.to_vec(), DecideRequest::decode(bench.requests[0].clone())?);
         let swaps = bench.runtime.spawn(swap_all(channel, versions, request, period));
-        with.push(bench.load()?);
+        with.push(bench.load(period * SWAPS_PER_TURN)?);
         if !swaps.is_finished() {
             eprintln!(
                 "swaps take longer than the {} ms between them: the load has ended before them",
@@ -176,15 +176,14 @@ impl Bench {
         Ok(bench)
     }
 
-    /// Decisions for as long as the swaps of one turn take.
-    fn load(&self) -> Result<Report> {
+    fn load(&self, duration: Duration) -> Result<Report> {
         let plan = Plan {
             target: Target::parse(&self.process.url(), false)?,
             load: Load::Open { rate: self.setup.rate, in_flight_max: 1_024 },
             connections: CONNECTIONS,
             threads: 1,
             warm_up: Duration::ZERO,
-            duration: Duration::from_secs_f64(f64::from(SWAPS_PER_TURN) / self.setup.swaps_per_s),
+            duration,
             timeout: Duration::from_secs(5),
             server_pid: Some(self.process.id()),
         };

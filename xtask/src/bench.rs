@@ -51,7 +51,7 @@ struct Swap {
     /// Swaps in all, a multiple of 10 [default: 1000].
     #[arg(long, value_name = "N")]
     swaps: Option<u32>,
-    /// Swaps a second [default: 4].
+    /// Swaps a second [default: 1].
     #[arg(long, value_name = "N")]
     swaps_per_second: Option<f64>,
     /// Decisions a second [default: 1000].
