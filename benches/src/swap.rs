@@ -32,14 +32,18 @@ use crate::model::{artifact, model};
 use crate::process::Process;
 use crate::raw::RawCall;
 use crate::rng::Rng;
-use crate::serve::{DECIDE, REQUESTS, median, request, start_tactful};
+use crate::serve::{DECIDE, REQUESTS, request, start_tactful};
 
 const ACTIONS: usize = 1_000;
 const CONNECTIONS: usize = 4;
 const CUSTOMERS: usize = 10_000;
-/// Swaps of a turn. Turns with swaps, and without them half as long, alternate, short and many: of a shared machine's
-/// bad stretches the median of all turns takes no notice as long as they are the lesser part.
-const SWAPS_PER_TURN: u32 = 10;
+/// Swaps of a turn. Turns with swaps and without alternate quickly, so that what others do on a shared machine, which
+/// weighs more than swaps do, falls to both alike; then all decisions of a kind count together.
+const SWAPS_PER_TURN: u32 = 5;
+/// Before the first turn.
+const WARM_UP: Duration = Duration::from_secs(2);
+/// Turns after which it is said how things stand.
+const TURNS_TOLD: usize = 10;
 /// Bytes of one piece of a push, as the command line sends them, and the time between two: half a gigabit a second.
 /// A loopback has no bound, and a client that sends all at once takes the server's cores from the server.
 const CHUNK: usize = 1 << 16;
@@ -110,14 +114,18 @@ struct Bench {
 /// # Errors
 /// If the server does not start, or a swap is refused.
 pub fn measure(tactful: &Path, setup: Setup) -> Result<Measured> {
-    let turns = setup.swaps / SWAPS_PER_TURN;
-    ensure!(turns > 0 && setup.swaps == turns * SWAPS_PER_TURN, "--swaps must be a multiple of {SWAPS_PER_TURN}");
+    ensure!(
+        setup.swaps > 0 && setup.swaps.is_multiple_of(SWAPS_PER_TURN),
+        "--swaps must be a multiple of {SWAPS_PER_TURN}"
+    );
     let folder = tempfile::tempdir()?;
     let bench = Bench::start(tactful, folder.path(), setup)?;
+    let p99 = |turns: &[Report]| Report::latency_of_all(turns).p99;
+    bench.load(WARM_UP)?;
     let (mut without, mut with, mut live) = (Vec::new(), Vec::new(), Vec::new());
     let period = Duration::from_secs_f64(1.0 / setup.swaps_per_s);
     for (turn, versions) in bench.versions[1..].chunks(SWAPS_PER_TURN as usize).enumerate() {
-        without.push(bench.load(period * SWAPS_PER_TURN / 2)?);
+        without.push(bench.load(period * SWAPS_PER_TURN)?);
         let channel = bench.runtime.block_on(bench.process.connect())?;
         let (versions, request) = (versions.to_vec(), DecideRequest::decode(bench.requests[0].clone())?);
         let swaps = bench.runtime.spawn(swap_all(channel, versions, request, period));
@@ -129,16 +137,13 @@ pub fn measure(tactful: &Path, setup: Setup) -> Result<Measured> {
             );
         }
         live.extend(bench.runtime.block_on(swaps)??);
-        let (quiet, swapped) = (without[turn].latency_us.p99, with[turn].latency_us.p99);
-        eprintln!(
-            "turn {:>3} of {turns}: p99 {quiet:.0} us without swaps, {swapped:.0} us with {}",
-            turn + 1,
-            live.len()
-        );
+        if (turn + 1).is_multiple_of(TURNS_TOLD) {
+            let (quiet, swapped) = (p99(&without), p99(&with));
+            eprintln!("{} swaps of {}: p99 {quiet:.0} us without swaps, {swapped:.0} us with", live.len(), setup.swaps);
+        }
     }
     bench.process.stop()?;
     live.sort_unstable();
-    let p99 = |reports: &[Report]| median(reports, |report| report.latency_us.p99);
     Ok(Measured {
         swaps: live.len() as u32,
         errors: without.iter().chain(&with).map(Report::failed).sum(),

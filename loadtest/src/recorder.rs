@@ -30,6 +30,11 @@ pub struct Quantiles {
     pub max: f64,
 }
 
+/// Without samples, of nanoseconds.
+pub(crate) fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, HIGHEST_NS, SIGNIFICANT_DIGITS).expect("constant bounds are in order")
+}
+
 /// The samples of one thread, or of all.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorder {
@@ -44,8 +49,6 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     pub(crate) fn new(measure_from: Instant) -> Self {
-        let histogram =
-            || Histogram::new_with_bounds(1, HIGHEST_NS, SIGNIFICANT_DIGITS).expect("constant bounds are in order");
         Self { latency: histogram(), lag: histogram(), errors: BTreeMap::new(), measure_from }
     }
 
@@ -64,6 +67,10 @@ impl Recorder {
 
     pub(crate) fn errors(&self) -> &BTreeMap<String, u64> {
         &self.errors
+    }
+
+    pub(crate) fn latencies(&self) -> &Histogram<u64> {
+        &self.latency
     }
 
     pub(crate) fn latency(&self) -> Quantiles {
@@ -116,7 +123,7 @@ impl Drop for Sample {
     }
 }
 
-fn quantiles(histogram: &Histogram<u64>) -> Quantiles {
+pub(crate) fn quantiles(histogram: &Histogram<u64>) -> Quantiles {
     let at = |quantile: f64| histogram.value_at_quantile(quantile) as f64 / 1e3;
     if histogram.is_empty() {
         return Quantiles::default();

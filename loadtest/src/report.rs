@@ -2,9 +2,14 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
+use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::{Load, Machine, Plan, Quantiles, recorder::Recorder, run::Mark};
+use crate::{
+    Load, Machine, Plan, Quantiles,
+    recorder::{self, Recorder},
+    run::Mark,
+};
 
 /// What a run measured. Warm-up is left out except from the generator's CPU time.
 #[derive(Clone, Debug, Serialize)]
@@ -37,6 +42,9 @@ pub struct Report {
     pub server_cpu_us: Option<f64>,
     /// What it was measured on.
     pub machine: Machine,
+    /// What `latency_us` sums up, in nanoseconds.
+    #[serde(skip)]
+    latencies: Histogram<u64>,
 }
 
 /// What the threads measured together.
@@ -72,7 +80,18 @@ impl Report {
             generator_cpu_us: measured.generator_cpu.and_then(|cpu| per_request(cpu, measured.requests_sent)),
             server_cpu_us: marks.and_then(server_cpu),
             machine,
+            latencies: recorder.latencies().clone(),
         }
+    }
+
+    /// The latencies of several runs as if they were one.
+    #[must_use]
+    pub fn latency_of_all<'a>(reports: impl IntoIterator<Item = &'a Self>) -> Quantiles {
+        let mut all = recorder::histogram();
+        for report in reports {
+            all.add(&report.latencies).expect("all histograms have the same bounds");
+        }
+        recorder::quantiles(&all)
     }
 
     /// How many requests failed, for whatever reason.

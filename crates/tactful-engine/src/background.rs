@@ -66,9 +66,8 @@ pub(crate) fn free<T: Send + 'static>(large: T) {
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// Has something done, after what came before it, by one thread that stays. A new one for each would be given new
-/// memory by the system each time, which clears it, and empties the caches of those that decide doing so. What
-/// waits here is bounded by the calls that wait for it.
+/// Has something done, after what came before it, by one thread that stays: what is short shall not stand in its
+/// own way. What waits here is bounded by the calls that wait for it.
 fn enqueue(work: impl FnOnce() + Send + 'static) {
     static QUEUE: LazyLock<Option<mpsc::Sender<Work>>> = LazyLock::new(|| {
         let (queue, waiting) = mpsc::channel::<Work>();

@@ -45,6 +45,13 @@ fn a_stall_shows_in_the_latency_of_every_request_that_was_due() {
     let report = stalled(Load::Open { rate: 500.0, in_flight_max: 10_000 });
     assert_eq!(report.requests, 1_000, "every request that was due is counted");
     assert!(report.latency_us.p99 > 300_000.0 && report.latency_us.max >= 390_000.0, "{report}");
+
+    // Beside nineteen times as many quick ones the late ones are a hundredth.
+    let quick = decide(&plan(&Server::start(Behaviour::default()), Load::Open { rate: 500.0, in_flight_max: 10_000 }));
+    let quick = quick.unwrap();
+    let all = Report::latency_of_all(std::iter::repeat_n(&quick, 19).chain([&report]));
+    assert!(all.p99 < report.latency_us.p99 && all.p99 > quick.latency_us.p50, "{report}\n{quick}");
+    assert_eq!(all.max, report.latency_us.max.max(quick.latency_us.max));
 }
 
 /// The contrast: a closed loop of two streams hides the same stall, which is why it only finds peaks.
