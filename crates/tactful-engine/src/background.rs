@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock, mpsc};
 use std::time::Duration;
 
+use tactful_models::give_way;
 #[cfg(target_os = "linux")]
 use thread_priority::{
     ThreadPriority,
@@ -74,6 +75,7 @@ fn enqueue(work: impl FnOnce() + Send + 'static) {
         let working = move || {
             step_back();
             for work in waiting {
+                give_way();
                 // Who waits for the result learns of a panic by getting none.
                 let _ = catch_unwind(AssertUnwindSafe(work));
             }

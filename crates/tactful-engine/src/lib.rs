@@ -67,8 +67,8 @@ pub use pieces::Pieces;
 pub use registry::{ModelInUse, Move, Reference, Version};
 pub use rows::Rows;
 pub use slot::Current;
-pub use tactful_models::artifact::{Lineage, Loaded};
+pub use tactful_models::artifact::{Lineage, Loaded, sha256};
 pub use tactful_models::{
-    ARTIFACT_BYTES_MAX, ForeignRow, Format, ImportOptions, Interval, PolicyValue, Quality, RewardRule,
+    ARTIFACT_BYTES_MAX, ForeignRow, Format, ImportOptions, Interval, PolicyValue, Quality, RewardRule, give_way,
 };
 pub use trial::Trial;

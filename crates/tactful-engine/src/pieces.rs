@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use prost::Message;
 use tactful_core::ruleset::{ActionIx, Alias, PlacementIx, Ruleset};
+use tactful_models::give_way;
 use tactful_proto::storage::{ChosenBody, DecisionBody, OutcomeToken};
 use tactful_proto::v1::{DecideResponse, PlacementResult, ShownAction};
 
@@ -130,6 +131,7 @@ fn of_placement(ruleset: &Ruleset, placement: PlacementIx, bytes: &mut Vec<u8>) 
 }
 
 fn of_action(ruleset: &Ruleset, action: ActionIx, bytes: &mut Vec<u8>) -> OfAction {
+    give_way();
     let action = &ruleset.actions[action];
     let action_id = || action.id.clone();
     let chosen = ChosenBody { action_id: action_id(), group: action.group.clone(), ..ChosenBody::default() };
@@ -139,6 +141,7 @@ fn of_action(ruleset: &Ruleset, action: ActionIx, bytes: &mut Vec<u8>) -> OfActi
 
 /// One for each placement; placements of one treatment share it.
 fn shown(ruleset: &Ruleset, action: ActionIx, bytes: &mut Vec<u8>) -> Vec<Piece> {
+    give_way();
     let definition = &ruleset.actions[action];
     let treatments: Vec<Piece> = definition
         .treatments

@@ -8,6 +8,7 @@ use prost::Message;
 use tactful_core::ruleset::Ruleset;
 use tactful_core::score::Bank;
 use tactful_log::{Entry, Log, Partition};
+use tactful_models::give_way;
 use tactful_proto::storage::{Record, record::Body};
 
 use crate::error::Error;
@@ -60,6 +61,7 @@ pub(crate) fn requests(recorded: &[Vec<Entry>], ruleset: &Ruleset) -> Vec<Vec<f3
 }
 
 fn fields(payload: &[u8], layout: u64, width: usize) -> Option<Vec<f32>> {
+    give_way();
     let Some(Body::Decision(body)) = Record::decode(payload).ok()?.body else { return None };
     let (chunks, rest) = body.fields.as_chunks();
     let fits = body.layout == layout && rest.is_empty() && chunks.len() == width;
@@ -76,6 +78,7 @@ pub(crate) fn run(bank: &Bank, ruleset: &Ruleset, requests: &[Vec<f32>], most: D
     let mut times = vec![Duration::MAX; requests.len()];
     for _ in 0..ROUNDS {
         for (time, fields) in times.iter_mut().zip(requests) {
+            give_way();
             let started = Instant::now();
             bank.probabilities(&actions, &bank.encode(fields), &mut out);
             *time = started.elapsed().min(*time);

@@ -15,6 +15,7 @@ use tactful_core::limits::{ACTIONS_MAX, COLUMNS_MAX, FIELDS_MAX, TREES_MAX, VOCA
 use tactful_core::score::{Column, Model, ModelInput, ModelKind};
 use tactful_proto::artifact as proto;
 
+use crate::courtesy::{GivingWay, give_way};
 use crate::error::Error;
 
 /// Largest artifact: some three million nodes of trees.
@@ -101,7 +102,7 @@ pub fn read(bytes: &[u8]) -> Result<Loaded, Error> {
     if envelope.format != FORMAT {
         return refuse(format!("format {}, this code reads format {FORMAT}", envelope.format));
     }
-    let sha256: [u8; 32] = Sha256::digest(&envelope.model).into();
+    let sha256 = sha256(&envelope.model);
     if envelope.sha256 != sha256 {
         return refuse("the checksum does not match: the file is damaged".into());
     }
@@ -153,12 +154,23 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// sha256 of some bytes, piece by piece: see [`give_way`].
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for piece in bytes.chunks(1 << 14) {
+        hash.update(piece);
+        give_way();
+    }
+    hash.finalize().into()
+}
+
 fn refuse<T>(reason: String) -> Result<T, Error> {
     Err(Error::Artifact(reason))
 }
 
 fn decode<M: Message + Default>(bytes: &[u8], what: &str) -> Result<M, Error> {
-    M::decode(bytes).map_err(|error| Error::Artifact(format!("the {what} cannot be decoded: {error}")))
+    M::decode(GivingWay::new(bytes)).map_err(|error| Error::Artifact(format!("the {what} cannot be decoded: {error}")))
 }
 
 fn write_input(input: &ModelInput) -> proto::Input {

@@ -4,11 +4,12 @@
 //! action, group and for all, proves the compiled form equal to linfa's own predictions and returns
 //! a [`Trained`] model with its artifact and [`Report`]. [`artifact::read`] turns untrusted bytes
 //! into a model or says what is wrong. No scoring on a decision's path happens here, no file is
-//! opened, no clock is read.
+//! opened, and no result depends on a clock.
 
 pub mod artifact;
 mod card;
 mod compare;
+mod courtesy;
 mod dataset;
 mod error;
 mod fit;
@@ -28,6 +29,7 @@ mod train;
 pub use artifact::ARTIFACT_BYTES_MAX;
 pub use card::{PlotLink, card};
 pub use compare::{Comparer, Comparison, Side, TwoChoices};
+pub use courtesy::give_way;
 pub use dataset::Dataset;
 pub use error::Error;
 pub use import::{ForeignRow, Format, IMPORT_BYTES_MAX, IMPORT_TOLERANCE, ImportOptions, Imported, import};

@@ -9,6 +9,7 @@ use tactful_core::score::{Column, Head, Model, ModelInput, ModelKind, Scope};
 use tactful_proto::artifact as proto;
 
 use super::{BOUNDS, GoldenRow, Lineage, Loaded, head, hex};
+use crate::courtesy::give_way;
 use crate::golden::reproduces;
 use crate::recipe::{GOLDEN_ROWS_MIN, check_name};
 
@@ -110,6 +111,7 @@ fn heads(kind: ModelKind, heads: Vec<proto::Head>) -> Result<Vec<Head>, String> 
         .into_iter()
         .enumerate()
         .map(|(position, mut head)| {
+            give_way();
             let scope = match head.scope() {
                 proto::HeadScope::Action => Scope::Action,
                 proto::HeadScope::Group => Scope::Group,
@@ -147,6 +149,7 @@ fn golden_rows(rows: Vec<proto::GoldenRow>, model: &Model) -> Result<Vec<GoldenR
     let mut proven = vec![false; model.heads.len()];
     let mut checked = Vec::with_capacity(rows.len());
     for (position, row) in rows.into_iter().enumerate() {
+        give_way();
         let row = golden_row(row, model).map_err(|reason| format!("golden row {position} {reason}"))?;
         proven[row.head] = true;
         checked.push(row);

@@ -8,6 +8,7 @@ use tactful_core::score::{Column, Model, ModelKind, Node, Scorer};
 use super::columns::Columns;
 use super::{ForeignRow, IMPORT_TOLERANCE};
 use crate::artifact::GoldenRow;
+use crate::courtesy::give_way;
 use crate::recipe::{GOLDEN_ROWS_MAX, GOLDEN_ROWS_MIN};
 
 /// Rows that are made where none were given.
@@ -41,6 +42,7 @@ pub(super) fn prove(model: &Model, columns: &Columns, given: &[ForeignRow]) -> R
     let mut rows = Vec::with_capacity(given.len() + 1);
     let mut worst = Worst::default();
     for (at, row) in given.iter().enumerate() {
+        give_way();
         let told = |reason: String| format!("golden row {} {reason}", at + 1);
         let inputs = columns.inputs_of(&row.values, &fills).map_err(told)?;
         if !(0.0..=1.0).contains(&row.probability) {

@@ -3,8 +3,7 @@
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use sha2::{Digest, Sha256};
-use tactful_engine::{ARTIFACT_BYTES_MAX, background};
+use tactful_engine::{ARTIFACT_BYTES_MAX, background, give_way, sha256};
 use tactful_proto::v1::push_request::Part;
 use tactful_proto::v1::{PushHeader, PushRequest};
 use tonic::Status;
@@ -46,9 +45,9 @@ pub(super) async fn receive(
     }
     let expected = header.sha256.clone();
     let joining = background::compute_soon(move || {
-        let bytes = blocks.concat();
-        let same = expected.is_empty() || expected == Sha256::digest(&bytes)[..];
-        same.then(|| bytes.into())
+        let whole = join(&blocks, bytes);
+        let same = expected.is_empty() || expected == sha256(&whole);
+        same.then(|| whole.into())
     });
     let Some(bytes) = joining.await.map_err(|error| status::from_engine(&error))? else {
         return Err(status::field("header.sha256", "the bytes that came have another sha256: send them again"));
@@ -68,6 +67,15 @@ fn append(blocks: &mut Vec<Vec<u8>>, mut piece: &[u8]) {
     }
 }
 
+fn join(blocks: &[Vec<u8>], bytes: usize) -> Vec<u8> {
+    let mut whole = Vec::with_capacity(bytes);
+    for piece in blocks.iter().flat_map(|block| block.chunks(1 << 14)) {
+        whole.extend_from_slice(piece);
+        give_way();
+    }
+    whole
+}
+
 #[cfg(test)]
 mod tests {
     use futures_util::stream;
@@ -84,13 +92,13 @@ mod tests {
 
     #[tokio::test]
     async fn pieces_are_joined_and_checked() {
-        let sha256 = Sha256::digest(b"abc");
+        let of_abc = sha256(b"abc");
         let whole =
-            received(vec![header(&sha256), Part::Chunk(b"ab".to_vec()), Part::Chunk(b"c".to_vec())]).await.unwrap();
+            received(vec![header(&of_abc), Part::Chunk(b"ab".to_vec()), Part::Chunk(b"c".to_vec())]).await.unwrap();
         assert_eq!(&whole.bytes[..], b"abc");
         let long: Vec<u8> = (0..3 * BLOCK_BYTES + 5).map(|at| (at % 251) as u8).collect();
         let pieces = long.chunks(BLOCK_BYTES / 3 * 2).map(|piece| Part::Chunk(piece.to_vec()));
-        let header_of_long = header(&Sha256::digest(&long));
+        let header_of_long = header(&sha256(&long));
         assert!(received(std::iter::once(header_of_long).chain(pieces).collect()).await.unwrap().bytes == long);
         let chunk = || Part::Chunk(b"ab".to_vec());
         for (parts, field) in [
@@ -98,7 +106,7 @@ mod tests {
             (vec![chunk()], "header"),
             (vec![header(&[])], "chunk"),
             (vec![header(&[]), chunk(), header(&[])], "chunk"),
-            (vec![header(&sha256), chunk()], "header.sha256"),
+            (vec![header(&of_abc), chunk()], "header.sha256"),
             (vec![header(&[]), Part::Chunk(vec![0; ARTIFACT_BYTES_MAX]), chunk()], "chunk"),
         ] {
             let refused = received(parts).await.unwrap_err();
